@@ -1,0 +1,68 @@
+//! What the driver uses: records, whatever seals them.
+
+use async_trait::async_trait;
+use regrant_core::{Record, Version};
+
+use crate::blob::{Capabilities, Entry};
+use crate::error::StoreError;
+
+/// A record as it was loaded.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The record.
+    pub record: Record,
+    /// Names this state of it to the next save.
+    pub version: Version,
+}
+
+/// What a save puts its record in the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Nothing may be there.
+    Absent,
+    /// This version must be there.
+    Version(Version),
+    /// Something unreadable must be there; a copy of it is set aside. At login and logout only.
+    Damaged,
+}
+
+/// How a save of a record ended, when the store knows.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// It is durable, under this version.
+    Done(Version),
+    /// What was expected is not there; nothing was changed. This is what is there.
+    Mismatch(Option<Stored>),
+}
+
+/// A place for one account's record after another, with the duties of
+/// [`BlobStore`](crate::BlobStore) one layer up.
+///
+/// `Vault` makes one of any `BlobStore`. Implement it directly only to share a
+/// credential file with programs that know nothing of regrant.
+#[async_trait]
+pub trait TokenStore: Send + Sync + std::fmt::Debug {
+    /// The record of this account.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; *absent* is `None` and no error.
+    async fn load(&self, account: &str) -> Result<Option<Stored>, StoreError>;
+
+    /// Saves the record if `over` is what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], with the outcome of the save.
+    async fn save(&self, account: &str, record: &Record, over: &Over) -> Result<Kept, StoreError>;
+
+    /// The accounts, tombstones too.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], if they cannot be read.
+    async fn list(&self) -> Result<Vec<Entry>, StoreError>;
+
+    /// What this store is.
+    fn capabilities(&self) -> Capabilities;
+}
