@@ -53,7 +53,9 @@ impl<'de> Deserialize<'de> for Id {
 /// Which access token a request carried: what every report about that request names.
 ///
 /// "Old" means older than its own slot's current generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct TokenId {
     /// The place of the token: one resource and scope set. Always 0 in this release.
     pub slot: u16,

@@ -7,6 +7,7 @@ mod client;
 mod fault;
 mod grant;
 mod id;
+mod machine;
 mod origin;
 mod record;
 mod secret;
@@ -17,6 +18,10 @@ pub use client::{Client, ClientAuthentication};
 pub use fault::StoreFault;
 pub use grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind, Strength, Verdict};
 pub use id::{Id, Incarnation, TokenId};
+pub use machine::{
+    Action, Blocked, Edge, Event, Holder, Input, Machine, Next, Outcome, Output, Over, Passage,
+    Policy, Rotation, Stored, Use, View, edges,
+};
 pub use origin::{Origin, OriginError};
 pub use record::{
     Access, Budget, Cause, CoolDown, Intent, Login, LoginReason, Mark, Record, RecordError,

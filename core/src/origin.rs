@@ -1,6 +1,5 @@
 //! Where a token may go.
 
-
 use alloc::string::String;
 use core::fmt;
 
@@ -85,7 +84,9 @@ impl Origin {
             return Err(OriginError::Trailing);
         }
         let (host, port) = match rest.rfind(':') {
-            Some(colon) if !rest[colon..].contains(']') => (&rest[..colon], Some(&rest[colon + 1..])),
+            Some(colon) if !rest[colon..].contains(']') => {
+                (&rest[..colon], Some(&rest[colon + 1..]))
+            }
             _ => (rest, None),
         };
         let port = match port {
@@ -149,7 +150,6 @@ impl<'de> Deserialize<'de> for Origin {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +160,10 @@ mod tests {
         for text in ["https://api.example", "http://127.0.0.1:8080", "https://[::1]:8443"] {
             assert_eq!(Origin::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(Origin::parse("HTTPS://API.Example:443/").unwrap().to_string(), "https://api.example");
+        assert_eq!(
+            Origin::parse("HTTPS://API.Example:443/").unwrap().to_string(),
+            "https://api.example"
+        );
     }
 
     #[test]

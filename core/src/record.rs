@@ -11,9 +11,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use codec::RecordError;
-pub use facts::{
-    Access, Budget, Cause, CoolDown, Intent, LoginReason, Mark, Refresh, StateKind,
-};
+pub use facts::{Access, Budget, Cause, CoolDown, Intent, LoginReason, Mark, Refresh, StateKind};
 
 use crate::client::Client;
 use crate::grant::Grant;
@@ -240,6 +238,25 @@ impl Record {
             (_, _, Some(_)) => StateKind::Refreshing,
             (_, _, None) => StateKind::ServerRejected,
         }
+    }
+
+    /// Whether there is a refresh token that may be sent.
+    pub fn is_renewable(&self) -> bool {
+        matches!(self.refresh, Refresh::Usable | Refresh::InDoubt { .. })
+            && self.refresh_token.is_some()
+    }
+
+    /// Fills the slot with a grant that no server has accepted yet, as the next generation.
+    pub(crate) fn fill(&mut self, grant: &Grant, at: Timestamp) {
+        self.generation += 1;
+        let mut slot = Slot::filled(grant, self.generation, at, Access::Probation);
+        if let Some(old) = self.slots.remove(&0) {
+            // RFC 6749 section 5.1: a scope that is not stated is the one before.
+            slot.scope = slot.scope.or(old.scope);
+            slot.unknown = old.unknown;
+        }
+        self.slots.insert(0, slot);
+        self.subject = grant.subject.clone().or(self.subject.take());
     }
 
     /// Whether a logout left this.

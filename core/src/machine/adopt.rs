@@ -1,0 +1,195 @@
+//! What the store holds becomes what this process knows.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use super::states::Current;
+use super::{Action, Event, Machine, Over, Stored, Unsaved};
+use crate::grant::Grant;
+use crate::machine::job::Asked;
+use crate::record::{Record, Refresh};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// What the stored record is to the one this process has.
+enum Kin {
+    /// An older copy that was put back.
+    Restored,
+    /// The same login.
+    Same,
+    /// A login that this process has not seen.
+    Login,
+}
+
+impl Machine {
+    /// Takes over what the store holds. Not believed is only a copy that was restored.
+    pub(super) fn take(&mut self, stored: Option<Box<Stored>>) {
+        let from = self.state();
+        let first = !self.loaded;
+        self.loaded = true;
+        // The store can be read again; whether it can be written, the next save shows.
+        if let Some(trouble) = &mut self.trouble {
+            trouble.until = self.now;
+        }
+        self.reread_at = self.now + self.policy.reread;
+        let Some(stored) = stored else {
+            self.over = Over::Absent;
+            self.rolled_back = false;
+            if self.record.take().is_some() {
+                self.forget_reports();
+                self.drop_unsaved(true);
+            }
+            return self.tell_change(from, if first { "Loaded" } else { "Adopted" });
+        };
+        let Stored { mut record, version } = *stored;
+        self.over = Over::Version(version);
+        self.sanitize(&mut record);
+        let Some(ours) = self.record.as_ref() else {
+            self.durable = record.generation;
+            self.record = Some(record);
+            self.overlay();
+            return self.tell_change(from, if first { "Loaded" } else { "Adopted" });
+        };
+        match kin(ours, &record, self.durable) {
+            Kin::Restored => {
+                if !self.rolled_back {
+                    self.rolled_back = true;
+                    self.tell(Event::StoreRolledBack { generation: record.generation });
+                }
+                return;
+            }
+            Kin::Login => {
+                let old = ours.incarnation;
+                record.supersede(old);
+            }
+            Kin::Same => {}
+        }
+        self.rolled_back = false;
+        let known = ours.token_id();
+        let same_login = ours.incarnation == record.incarnation;
+        self.durable = record.generation;
+        let news = match self.unsaved.take() {
+            Some(unsaved) => self.with_unsaved(unsaved, record),
+            None => record,
+        };
+        let newer = !same_login || news.token_id() != known;
+        if newer {
+            self.forget_reports();
+        }
+        let generation = news.generation;
+        if let Some(record) = self.record.as_mut() {
+            Current::of(record).adopted(news);
+        }
+        self.overlay();
+        if newer {
+            self.tell(Event::Adopted { generation });
+        }
+        self.tell_change(from, "Adopted");
+    }
+
+    /// The stored record with the grant that is in use and not saved, if it still belongs there.
+    fn with_unsaved(&mut self, unsaved: Unsaved, mut record: Record) -> Record {
+        let Unsaved { asked, grant, .. } = &unsaved;
+        let saved = record.slot().is_some_and(|slot| slot.access_token.is(&grant.access_token));
+        if saved {
+            let generation = record.generation;
+            self.tell(Event::SavedAtLast { generation });
+            return record;
+        }
+        if !asked.applies_to(&record) {
+            let revocable = record.incarnation != asked.incarnation || record.is_logged_out();
+            self.drop_grant(asked, grant, revocable, Some(&record));
+            return record;
+        }
+        self.grant_onto(&mut record, asked, grant);
+        self.unsaved = Some(unsaved);
+        record
+    }
+
+    /// Lays a grant over the record it was redeemed from.
+    pub(super) fn grant_onto(
+        &self,
+        record: &mut Record,
+        asked: &Asked,
+        grant: &Grant,
+    ) -> super::Step {
+        record.generation = record.generation.max(asked.generation);
+        for _ in 0..asked.extra {
+            let policy = &self.policy;
+            record.budget = record.budget.debited(policy.burst, policy.refill, self.now);
+        }
+        Current::of(record).granted(grant, asked.asked_at, self.now)
+    }
+
+    /// Drops the grant that is in use and not saved.
+    fn drop_unsaved(&mut self, revocable: bool) {
+        if let Some(Unsaved { asked, grant, .. }) = self.unsaved.take() {
+            self.drop_grant(&asked, &grant, revocable, None);
+        }
+    }
+
+    /// Drops a grant. It is revoked only where that ends nothing else: at a server where
+    /// revoking has the radius of the token, after a logout, a login or another subject
+    /// (`revocable`), and never a token that equals a stored one.
+    pub(super) fn drop_grant(
+        &mut self,
+        asked: &Asked,
+        grant: &Grant,
+        revocable: bool,
+        stored: Option<&Record>,
+    ) {
+        let stored_tokens = [
+            stored.and_then(|record| record.refresh_token.clone()),
+            stored.and_then(|record| record.slot().map(|slot| slot.access_token.clone())),
+        ];
+        let live = |token: &Secret| stored_tokens.iter().flatten().any(|s| s.is(token));
+        let revoked = revocable
+            && self.policy.revokes_token_alone
+            && asked.client.revocation_endpoint.is_some();
+        if revoked {
+            let refresh = grant.refresh_token.clone().map(|token| (token, "refresh_token"));
+            let access = Some((grant.access_token.clone(), "access_token"));
+            for (token, hint) in [refresh, access].into_iter().flatten() {
+                if !live(&token) {
+                    let client = asked.client.clone();
+                    self.act(Action::Revoke { client, token, hint }, self.now + self.policy.store);
+                }
+            }
+        }
+        self.tell(Event::GrantDropped { revoked });
+    }
+
+    /// Stamps that another clock wrote count from now, so that none can delay anything for longer
+    /// than its own greatest length.
+    fn sanitize(&self, record: &mut Record) {
+        let (now, policy) = (self.now, &self.policy);
+        let past = |stamp: &mut Timestamp| *stamp = (*stamp).min(now);
+        let ahead = |stamp: &mut Timestamp, most: Duration| *stamp = stamp.clamped(now, most);
+        if let Some(slot) = record.slots.get_mut(&0) {
+            past(&mut slot.obtained_at);
+        }
+        if let Some(intent) = &mut record.attempt {
+            past(&mut intent.at);
+            ahead(&mut intent.deadline, policy.intent());
+        }
+        if let Some(cool_down) = &mut record.cool_down {
+            ahead(&mut cool_down.until, policy.retry_after_cap.max(policy.cool_down_cap));
+        }
+        for mark in &mut record.marks {
+            ahead(&mut mark.until, policy.weak_cool_down.max(policy.cool_down_cap));
+        }
+        if let Refresh::Dead { at, .. } | Refresh::InDoubt { since: at } = &mut record.refresh {
+            past(at);
+        }
+    }
+}
+
+/// A stored incarnation that is superseded, or the same one with a lower generation than was
+/// saved, was restored from a backup. A logout of the same incarnation is believed.
+fn kin(ours: &Record, stored: &Record, durable: u64) -> Kin {
+    if stored.incarnation == ours.incarnation {
+        let older = stored.generation < durable && !stored.is_logged_out();
+        return if older { Kin::Restored } else { Kin::Same };
+    }
+    if ours.superseded.contains(&stored.incarnation) { Kin::Restored } else { Kin::Login }
+}

@@ -1,0 +1,711 @@
+//! The lane to the store: one load or save at a time, for the job or for an errand.
+//!
+//! An errand is a change of the record that needs no lease: it is tried over the version that is
+//! known, and where another process was faster, over what that process left.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::edges::Step;
+use super::job::{Asked, Ending, Job};
+use super::states::{Current, Death};
+use super::{Action, Candidate, Event, Machine, Outcome, Output, Over, Unsaved};
+use crate::client::Client;
+use crate::fault::StoreFault;
+use crate::grant::Grant;
+use crate::origin::Origin;
+use crate::record::{Login, Record, StateKind};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// How often one errand is tried over what other processes left, before it gives up: 64, more
+/// than the processes that share one credential in practice.
+const ROUNDS: u32 = 64;
+
+/// The one load or save that is out.
+#[derive(Debug)]
+pub(super) enum Lane {
+    Idle,
+    Busy { id: u64, deadline: Timestamp, whose: Whose, what: What },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Job,
+    Errand,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Load,
+    Save(Candidate),
+}
+
+/// A change of the record that somebody wants.
+#[derive(Debug)]
+pub(super) struct Errand {
+    kind: Kind,
+    /// Whether the store must be read first.
+    read: bool,
+    /// What the store holds is unreadable, and this may take its place.
+    over_damage: bool,
+    not_before: Timestamp,
+    rounds: u32,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Reread,
+    Login(Box<Login>),
+    Logout { revoking: Vec<u64>, revoked: bool, saved: bool },
+    Reconsider,
+    Configure(Box<Client>),
+    Allow(Origin),
+    Trust,
+    Keep { asked: Asked, grant: Grant },
+    Finish { asked: Asked, ending: Ending },
+}
+
+/// What an errand does next.
+enum Plan {
+    Save(Candidate, Over),
+    Done(Result<(), StoreFault>),
+    Wait,
+}
+
+impl Errand {
+    fn new(kind: Kind, read: bool) -> Self {
+        Self { kind, read, over_damage: false, not_before: Timestamp::EPOCH, rounds: 0 }
+    }
+
+    pub(super) fn login(login: Box<Login>) -> Self {
+        Self::new(Kind::Login(login), false)
+    }
+
+    pub(super) fn logout() -> Self {
+        Self::new(Kind::Logout { revoking: Vec::new(), revoked: true, saved: false }, true)
+    }
+
+    pub(super) fn reconsider() -> Self {
+        Self::new(Kind::Reconsider, true)
+    }
+
+    pub(super) fn configure(client: Box<Client>) -> Self {
+        Self::new(Kind::Configure(client), false)
+    }
+
+    pub(super) fn allow(origin: Origin) -> Self {
+        Self::new(Kind::Allow(origin), false)
+    }
+
+    pub(super) fn keep(asked: Asked, grant: Grant) -> Self {
+        Self::new(Kind::Keep { asked, grant }, false)
+    }
+
+    pub(super) fn finish(asked: Asked, ending: Ending) -> Self {
+        Self::new(Kind::Finish { asked, ending }, false)
+    }
+
+    fn is_reread(&self) -> bool {
+        matches!(self.kind, Kind::Reread)
+    }
+
+    /// Whether the host waits for an answer.
+    fn is_asked_for(&self) -> bool {
+        match self.kind {
+            Kind::Login(_)
+            | Kind::Logout { .. }
+            | Kind::Reconsider
+            | Kind::Configure(_)
+            | Kind::Allow(_) => true,
+            Kind::Reread | Kind::Trust | Kind::Keep { .. } | Kind::Finish { .. } => false,
+        }
+    }
+}
+
+impl Machine {
+    /// Reads the store at the next opportunity.
+    pub(super) fn reread(&mut self) {
+        if !self.rereading() {
+            self.enqueue_first(Errand::new(Kind::Reread, true));
+        }
+    }
+
+    /// Puts an errand before those that wait. The one that is out stays the first.
+    pub(super) fn enqueue_first(&mut self, errand: Errand) {
+        self.errands.insert(usize::from(self.errand_is_out()), errand);
+    }
+
+    /// Saves the acceptances at the next opportunity.
+    pub(super) fn trust(&mut self) {
+        let out = usize::from(self.errand_is_out());
+        if !self.errands.iter().skip(out).any(|errand| matches!(errand.kind, Kind::Trust)) {
+            self.errands.push_back(Errand::new(Kind::Trust, false));
+        }
+    }
+
+    fn errand_is_out(&self) -> bool {
+        matches!(self.lane, Lane::Busy { whose: Whose::Errand, .. })
+    }
+
+    pub(super) fn rereading(&self) -> bool {
+        self.errands.iter().any(Errand::is_reread)
+    }
+
+    /// When the answer to the load or save that is out is taken for lost.
+    pub(super) fn lane_overdue_at(&self) -> Option<Timestamp> {
+        match self.lane {
+            Lane::Busy { deadline, .. } => {
+                Some(deadline + super::OVERDUE + Duration::from_millis(1))
+            }
+            Lane::Idle => None,
+        }
+    }
+
+    /// When the next errand wants to go on.
+    pub(super) fn errands_at(&self) -> Option<Timestamp> {
+        self.errands.iter().map(|errand| errand.not_before).min()
+    }
+
+    /// Looks for another process's login or logout now and then.
+    pub(super) fn step_reread(&mut self) -> bool {
+        let idle = matches!((&self.job, &self.lane), (Job::Idle, Lane::Idle));
+        if self.stopping || !idle || self.now < self.reread_at || self.rereading() {
+            return false;
+        }
+        self.reread_at = self.now + self.policy.reread;
+        self.reread();
+        true
+    }
+
+    /// Goes on with the errand that is next. False if there is nothing to go on with.
+    pub(super) fn step_lane(&mut self) -> bool {
+        if matches!(self.lane, Lane::Busy { .. }) || self.job.wants_lane() {
+            return false;
+        }
+        if self.stopping {
+            self.errands.retain(|errand| !errand.is_reread());
+        }
+        let Some(at) = self.errands.iter().position(|errand| errand.not_before <= self.now) else {
+            return false;
+        };
+        // The errand that is out is the first one.
+        if let Some(errand) = self.errands.remove(at) {
+            let read = errand.read || !self.loaded && !errand.over_damage;
+            self.errands.push_front(errand);
+            if read {
+                self.load(Whose::Errand);
+                return true;
+            }
+        }
+        match self.plan() {
+            Plan::Save(candidate, over) => self.save(candidate, over, Whose::Errand),
+            Plan::Done(result) => self.end_errand(result),
+            Plan::Wait => return false,
+        }
+        true
+    }
+
+    pub(super) fn load(&mut self, whose: Whose) {
+        let deadline = self.now + self.policy.store;
+        let id = self.act(Action::Load, deadline);
+        self.lane = Lane::Busy { id, deadline, whose, what: What::Load };
+    }
+
+    pub(super) fn save(&mut self, candidate: Candidate, over: Over, whose: Whose) {
+        let deadline = self.now + self.policy.store;
+        let record = candidate.record.clone();
+        let id = self.act(Action::Save { record, over }, deadline);
+        self.lane = Lane::Busy { id, deadline, whose, what: What::Save(candidate) };
+    }
+
+    /// The load or save that was out has ended.
+    pub(super) fn lane_done(&mut self, outcome: Outcome) {
+        let Lane::Busy { whose, what, .. } = core::mem::replace(&mut self.lane, Lane::Idle) else {
+            return;
+        };
+        match whose {
+            Whose::Job => self.job_lane_done(what, outcome),
+            Whose::Errand => self.errand_lane_done(what, outcome),
+        }
+    }
+
+    fn errand_lane_done(&mut self, what: What, outcome: Outcome) {
+        match (what, outcome) {
+            (What::Load, Outcome::Loaded(stored)) => {
+                self.take(stored);
+                if let Some(errand) = self.errands.front_mut() {
+                    errand.read = false;
+                    errand.over_damage = false;
+                }
+            }
+            (What::Load, Outcome::Failed(fault) | Outcome::Unknown(fault)) => {
+                self.errand_unread(fault);
+            }
+            (What::Save(candidate), Outcome::Saved(version)) => {
+                self.over = Over::Version(version);
+                self.loaded = true;
+                self.errand_saved(candidate);
+            }
+            (What::Save(_), Outcome::Mismatch(stored)) => {
+                self.take(stored);
+                let mut spent = false;
+                if let Some(errand) = self.errands.front_mut() {
+                    errand.over_damage = false;
+                    errand.rounds += 1;
+                    spent = errand.rounds > ROUNDS;
+                }
+                if spent {
+                    self.errand_unsaved(None, StoreFault::Unavailable, false);
+                }
+            }
+            (What::Save(candidate), Outcome::Failed(fault)) => {
+                self.errand_unsaved(Some(candidate), fault, false);
+            }
+            (What::Save(candidate), Outcome::Unknown(fault)) => {
+                self.errand_unsaved(Some(candidate), fault, true);
+            }
+            (What::Load | What::Save(_), _) => {
+                // The host answered something else than it was asked; ask again.
+                self.errand_unsaved(None, StoreFault::Unavailable, true);
+            }
+        }
+    }
+
+    /// The store could not be read for the first errand.
+    fn errand_unread(&mut self, fault: StoreFault) {
+        let damaged =
+            matches!(fault, StoreFault::Corrupt | StoreFault::UnknownFormat | StoreFault::WrongKey);
+        let sealed_off = matches!(fault, StoreFault::KeyMissing | StoreFault::WrongKeySource);
+        let Some(errand) = self.errands.front_mut() else { return };
+        match errand.kind {
+            Kind::Login(_) if damaged => {
+                errand.read = false;
+                errand.over_damage = true;
+            }
+            Kind::Logout { .. } if damaged || sealed_off => {
+                errand.read = false;
+                errand.over_damage = true;
+            }
+            Kind::Login(_)
+            | Kind::Logout { .. }
+            | Kind::Reconsider
+            | Kind::Configure(_)
+            | Kind::Allow(_) => self.end_errand(Err(fault)),
+            Kind::Reread => {
+                self.fail_store(fault);
+                self.end_errand(Err(fault));
+            }
+            Kind::Trust => self.end_errand(Err(fault)),
+            Kind::Keep { .. } | Kind::Finish { .. } => self.put_off(),
+        }
+    }
+
+    /// Tries the first errand again later, from a fresh reading.
+    fn put_off(&mut self) {
+        let (first, cap) = (self.policy.backoff, self.policy.backoff_cap);
+        if let Some(mut errand) = self.errands.pop_front() {
+            let delay = (first * (1 << errand.rounds.min(8))).min(cap);
+            errand.rounds = errand.rounds.saturating_add(1);
+            errand.read = true;
+            errand.not_before = self.now + delay;
+            self.errands.push_back(errand);
+        }
+    }
+
+    /// What the first errand makes of the record, over what the store is known to hold.
+    fn plan(&mut self) -> Plan {
+        let Some(errand) = self.errands.front() else { return Plan::Wait };
+        let over = if errand.over_damage { Over::Damaged } else { self.over.clone() };
+        match &errand.kind {
+            Kind::Reread => Plan::Done(Ok(())),
+            Kind::Login(login) => {
+                if self.record.as_ref().is_some_and(|r| r.incarnation == login.incarnation) {
+                    return Plan::Done(Ok(()));
+                }
+                let record = Record::login(login, self.record.as_ref());
+                Plan::Save(self.replacing(record, |state, new| state.logged_in(new)), over)
+            }
+            Kind::Logout { saved: true, revoking, .. } => {
+                if revoking.is_empty() {
+                    Plan::Done(Ok(()))
+                } else {
+                    Plan::Wait
+                }
+            }
+            Kind::Logout { .. } => self.plan_logout(over),
+            Kind::Reconsider => self.plan_reconsider(),
+            Kind::Configure(client) => {
+                let client = client.clone();
+                self.plan_change(over, |record| {
+                    let same = record.client.is(&client);
+                    // A cool-down over the old configuration says nothing about the new one.
+                    record.cool_down = record.cool_down.take().filter(|_| same);
+                    record.client = *client;
+                })
+            }
+            Kind::Allow(origin) => {
+                let origin = origin.clone();
+                if self.record.as_ref().is_some_and(|r| r.origins.contains(&origin)) {
+                    return Plan::Done(Ok(()));
+                }
+                self.plan_change(over, |record| record.origins.push(origin))
+            }
+            Kind::Trust => {
+                // A rejection that came meanwhile says more than the acceptance.
+                if self.accepted.is_empty() || !self.claims.is_empty() {
+                    return Plan::Done(Ok(()));
+                }
+                self.plan_change(over, |_| {})
+            }
+            Kind::Keep { .. } => self.plan_keep(over),
+            Kind::Finish { .. } => self.plan_finish(over),
+        }
+    }
+
+    /// Saves the record with one change, if there is a record.
+    fn plan_change(&self, over: Over, change: impl FnOnce(&mut Record)) -> Plan {
+        match self.settled() {
+            Some(mut candidate) => {
+                change(&mut candidate.record);
+                Plan::Save(candidate, over)
+            }
+            None => Plan::Done(Ok(())),
+        }
+    }
+
+    fn plan_logout(&mut self, over: Over) -> Plan {
+        let Some(old) = self.record.as_ref() else {
+            if over == Over::Damaged {
+                // Whose record it was cannot be read; the store knows what stood in the clear.
+                let end = Record::logged_out(crate::id::Id([0; 16]), 0, self.now);
+                return Plan::Save(self.replacing(end, |state, new| state.logged_out(new)), over);
+            }
+            return Plan::Done(Ok(()));
+        };
+        if old.is_logged_out() && !self.rolled_back {
+            return Plan::Done(Ok(()));
+        }
+        let mut end = Record::logged_out(old.incarnation, old.generation, self.now);
+        end.superseded.clone_from(&old.superseded);
+        end.origins.clone_from(&old.origins);
+        end.client = old.client.clone();
+        end.client.client_secret = None;
+        end.unknown.clone_from(&old.unknown);
+        Plan::Save(self.replacing(end, |state, new| state.logged_out(new)), over)
+    }
+
+    /// A record that takes the place of all there was.
+    fn replacing(
+        &self,
+        record: Record,
+        turn: impl FnOnce(Current<'_>, Record) -> Step,
+    ) -> Candidate {
+        let mut whole = Box::new(self.record.clone().unwrap_or_else(|| record.clone()));
+        let trigger = turn(Current::of(&mut whole), record).trigger;
+        Candidate { record: whole, trigger, claims: usize::MAX, accepted: usize::MAX }
+    }
+
+    /// The change itself is saved with the intent that follows from it.
+    fn plan_reconsider(&mut self) -> Plan {
+        let from = self.state();
+        if let Some(record) = self.record.as_mut() {
+            if let Some(step) = Current::of(record).reconsidered() {
+                self.reconsider = true;
+                self.tell_change(from, step.trigger);
+            }
+        }
+        Plan::Done(Ok(()))
+    }
+
+    fn plan_keep(&mut self, over: Over) -> Plan {
+        if self.unsaved.is_some() {
+            // It is in the record already, in use; only the save is missing.
+            return match self.settled() {
+                Some(candidate) => Plan::Save(candidate, over),
+                None => Plan::Done(Ok(())),
+            };
+        }
+        let Some(Errand { kind: Kind::Keep { asked, grant }, .. }) = self.errands.front() else {
+            return Plan::Done(Ok(()));
+        };
+        let (asked, grant) = (asked.clone(), grant.clone());
+        let Some((mut candidate, _)) = self.judged() else {
+            self.drop_grant(&asked, &grant, true, None);
+            return Plan::Done(Ok(()));
+        };
+        if !asked.applies_to(&candidate.record) {
+            let record = candidate.record;
+            let same = record.slot().is_some_and(|s| s.access_token.is(&grant.access_token));
+            if !same {
+                let revocable = record.incarnation != asked.incarnation || record.is_logged_out();
+                self.drop_grant(&asked, &grant, revocable, Some(&record));
+            }
+            return Plan::Done(Ok(()));
+        }
+        let step = self.grant_onto(&mut candidate.record, &asked, &grant);
+        candidate.trigger = step.trigger;
+        Plan::Save(candidate, over)
+    }
+
+    fn plan_finish(&mut self, over: Over) -> Plan {
+        let Some(Errand { kind: Kind::Finish { asked, ending }, .. }) = self.errands.front() else {
+            return Plan::Done(Ok(()));
+        };
+        let Some((mut candidate, _)) = self.judged() else { return Plan::Done(Ok(())) };
+        let record = &mut *candidate.record;
+        let applies = match ending {
+            // The authorization server refused the refresh token that the store holds now.
+            Ending::Refused { .. } => {
+                record.incarnation == asked.incarnation
+                    && record.refresh_token.as_ref().is_some_and(|token| token.is(&asked.sent))
+            }
+            Ending::Failed { .. } => {
+                record.attempt.as_ref().is_some_and(|intent| intent.nonce == asked.nonce)
+            }
+        };
+        if !applies {
+            return Plan::Done(Ok(()));
+        }
+        let (policy, now) = (&self.policy, self.now);
+        for _ in 0..asked.extra {
+            record.budget = record.budget.debited(policy.burst, policy.refill, now);
+        }
+        let step = match ending {
+            Ending::Refused { reason, code } => {
+                let death = Death { reason: *reason, code: code.clone(), at: now };
+                Current::of(record).refused(death)
+            }
+            Ending::Failed { failure, doubt, ahead } => {
+                let end = super::job::end_of(policy, record, asked, failure, *doubt, *ahead, now);
+                Current::of(record).failed(end)
+            }
+        };
+        match step {
+            Some(step) => {
+                candidate.trigger = step.trigger;
+                Plan::Save(candidate, over)
+            }
+            None => Plan::Done(Ok(())),
+        }
+    }
+
+    /// The first errand's save is durable.
+    fn errand_saved(&mut self, candidate: Candidate) {
+        let late = self.unsaved.take().is_some();
+        let generation = candidate.record.generation;
+        let before = self.record.as_ref().map(tokens);
+        let old_scope = self.record.as_ref().and_then(|r| r.slot()?.scope.clone());
+        let Some(mut errand) = self.errands.pop_front() else { return };
+        if late {
+            self.tell(Event::SavedAtLast { generation });
+        }
+        match &mut errand.kind {
+            Kind::Login(_) => {
+                self.forget_reports();
+                self.install(candidate);
+                self.tell(Event::LoggedIn { generation });
+                self.abandon_job();
+                self.answer_errand(&errand, Ok(()));
+            }
+            Kind::Logout { revoking, saved, .. } => {
+                self.forget_reports();
+                let client = self.record.as_ref().map(|record| Box::new(record.client.clone()));
+                self.install(candidate);
+                self.abandon_job();
+                *saved = true;
+                let deadline = self.now + self.policy.store;
+                for (token, hint) in before.into_iter().flatten().flatten() {
+                    if let Some(client) = client.clone() {
+                        if client.revocation_endpoint.is_some() {
+                            let action = Action::Revoke { client, token, hint };
+                            revoking.push(self.act(action, deadline));
+                        }
+                    }
+                }
+                errand.not_before = Timestamp::NEVER;
+                let waits = !revoking.is_empty();
+                self.errands.push_back(errand);
+                if !waits {
+                    self.end_logout(false);
+                }
+            }
+            Kind::Configure(_) | Kind::Allow(_) => {
+                self.install(candidate);
+                self.answer_errand(&errand, Ok(()));
+            }
+            Kind::Keep { .. } => {
+                self.install(candidate);
+                if !late {
+                    self.tell(Event::Refreshed { generation });
+                }
+                let scope = self.record.as_ref().and_then(|r| r.slot()?.scope.clone());
+                if scope != old_scope {
+                    self.tell(Event::ScopeChanged { scope });
+                }
+                self.job_ended();
+            }
+            Kind::Finish { ending, .. } => {
+                let delayed = match ending {
+                    Ending::Failed { failure, .. } => candidate
+                        .record
+                        .cool_down
+                        .as_ref()
+                        .map(|c| (failure.cause, failure.code.clone(), c.until)),
+                    Ending::Refused { .. } => None,
+                };
+                self.install(candidate);
+                if let Some((cause, code, retry_at)) = delayed {
+                    self.tell(Event::Delayed { cause, code, retry_at });
+                }
+                self.job_ended();
+            }
+            Kind::Trust | Kind::Reread | Kind::Reconsider => self.install(candidate),
+        }
+    }
+
+    /// The first errand's save failed, or nobody knows.
+    fn errand_unsaved(&mut self, candidate: Option<Candidate>, fault: StoreFault, unknown: bool) {
+        let Some(errand) = self.errands.front_mut() else { return };
+        match &errand.kind {
+            Kind::Keep { asked, grant } => {
+                let unsaved = Unsaved { fault, asked: asked.clone(), grant: grant.clone() };
+                let first = self.unsaved.is_none();
+                if let (true, Some(candidate)) = (first, candidate) {
+                    self.unsaved = Some(unsaved);
+                    self.expose(candidate);
+                    self.tell(Event::NotSaved { fault });
+                }
+                self.put_off();
+            }
+            Kind::Finish { .. } => {
+                if let Some(candidate) = candidate {
+                    self.expose(candidate);
+                }
+                self.fail_store(fault);
+                // What an attempt came to is worth a few tries; the open intent says the rest.
+                if errand_rounds(self.errands.front()) < 3 && !self.stopping {
+                    self.put_off();
+                } else {
+                    self.end_errand(Err(fault));
+                }
+            }
+            Kind::Login(_) | Kind::Configure(_) | Kind::Allow(_) | Kind::Reconsider
+                if unknown && errand.rounds < 2 =>
+            {
+                errand.rounds += 1;
+                errand.read = true;
+            }
+            Kind::Logout { .. } if errand.rounds < 5 => self.put_off(),
+            Kind::Login(_)
+            | Kind::Logout { .. }
+            | Kind::Configure(_)
+            | Kind::Allow(_)
+            | Kind::Reconsider
+            | Kind::Reread
+            | Kind::Trust => self.end_errand(Err(fault)),
+        }
+    }
+
+    /// The candidate is in use, though the store does not hold it. What servers said stays to be
+    /// saved.
+    fn expose(&mut self, mut candidate: Candidate) {
+        let (durable, rolled_back) = (self.durable, self.rolled_back);
+        (candidate.claims, candidate.accepted) = (0, 0);
+        self.install(candidate);
+        (self.durable, self.rolled_back) = (durable, rolled_back);
+    }
+
+    /// The first errand is over.
+    fn end_errand(&mut self, result: Result<(), StoreFault>) {
+        let Some(errand) = self.errands.pop_front() else { return };
+        match errand.kind {
+            Kind::Keep { .. } | Kind::Finish { .. } => self.job_ended(),
+            Kind::Logout { .. } => {
+                self.tell(Event::LoggedOut { revoked: false });
+                self.answer_errand(&errand, result);
+            }
+            Kind::Trust => self.accepted.clear(),
+            Kind::Login(_)
+            | Kind::Reconsider
+            | Kind::Configure(_)
+            | Kind::Allow(_)
+            | Kind::Reread => self.answer_errand(&errand, result),
+        }
+    }
+
+    fn answer_errand(&mut self, errand: &Errand, result: Result<(), StoreFault>) {
+        if errand.is_asked_for() {
+            self.out.push_back(Output::Answered(result));
+        }
+    }
+
+    /// A revocation of a logout has ended. False if it was none.
+    pub(super) fn errand_revoked(&mut self, id: u64, outcome: &Outcome) -> bool {
+        let ok = matches!(outcome, Outcome::Revoked { confirmed: true });
+        let mut found = false;
+        let mut over = false;
+        for errand in &mut self.errands {
+            if let Kind::Logout { revoking, revoked, saved: true } = &mut errand.kind {
+                if let Some(at) = revoking.iter().position(|out| *out == id) {
+                    revoking.remove(at);
+                    *revoked &= ok;
+                    found = true;
+                    over = revoking.is_empty();
+                }
+            }
+        }
+        if over {
+            self.end_logout(true);
+        }
+        found
+    }
+
+    fn end_logout(&mut self, asked: bool) {
+        let done = |errand: &Errand| match &errand.kind {
+            Kind::Logout { saved, revoking, .. } => *saved && revoking.is_empty(),
+            Kind::Reread
+            | Kind::Login(_)
+            | Kind::Reconsider
+            | Kind::Configure(_)
+            | Kind::Allow(_)
+            | Kind::Trust
+            | Kind::Keep { .. }
+            | Kind::Finish { .. } => false,
+        };
+        let Some(at) = self.errands.iter().position(done) else { return };
+        let Some(errand) = self.errands.remove(at) else { return };
+        if let Kind::Logout { revoked, .. } = errand.kind {
+            self.tell(Event::LoggedOut { revoked: asked && revoked });
+        }
+        self.answer_errand(&errand, Ok(()));
+    }
+
+    /// The store did not do what it was asked.
+    pub(super) fn fail_store(&mut self, fault: StoreFault) {
+        let streak = self.trouble.map_or(0, |trouble| trouble.streak) + 1;
+        let delay = Duration::from_secs(1) * (1 << (streak - 1).min(5));
+        let until = self.now + delay;
+        let news = self.trouble.is_none_or(|trouble| trouble.fault != fault);
+        self.trouble = Some(super::Trouble { fault, until, streak });
+        if news {
+            self.tell(Event::StoreFailed { fault, retry_at: until });
+        }
+    }
+}
+
+fn errand_rounds(errand: Option<&Errand>) -> u32 {
+    errand.map_or(u32::MAX, |errand| errand.rounds)
+}
+
+/// The tokens of a record, the refresh token first, as RFC 7009 section 2.1 names them.
+fn tokens(record: &Record) -> [Option<(Secret, &'static str)>; 2] {
+    if record.state() == StateKind::NeedsLogin && record.is_logged_out() {
+        return [None, None];
+    }
+    [
+        record.refresh_token.clone().map(|token| (token, "refresh_token")),
+        record.slot().map(|slot| (slot.access_token.clone(), "access_token")),
+    ]
+}

@@ -1,0 +1,804 @@
+//! The one refresh under way: lease, re-read, intent, token request, save.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::time::Duration;
+
+use super::errands::{Errand, Lane, What, Whose};
+use super::states::{Begin, Current, End};
+use super::watch::Need;
+use super::{Action, Event, Machine, OVERDUE, Outcome, Over, Policy, Rotation};
+use crate::client::Client;
+use crate::fault::StoreFault;
+use crate::grant::{Answer, Applied, Failure, Refusal, RefusalKind};
+use crate::id::{Id, Incarnation};
+use crate::record::{Cause, CoolDown, Intent, LoginReason, Record, Refresh};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// What this process is doing about the credential.
+#[derive(Debug)]
+pub(super) enum Job {
+    Idle,
+    /// The lease is asked for.
+    Acquiring {
+        id: u64,
+        deadline: Timestamp,
+        looks: u32,
+    },
+    /// Another holds the lease; look again then.
+    Waiting {
+        until: Timestamp,
+        looks: u32,
+    },
+    /// The store is read between two tries for the lease.
+    Looking {
+        out: bool,
+        looks: u32,
+    },
+    /// The store is read under the lease.
+    Reading {
+        out: bool,
+    },
+    /// What was read is judged as soon as the lane is free.
+    Deciding {
+        raised: bool,
+        rounds: u32,
+    },
+    /// Somebody's open intent is waited for, under the lease.
+    Holding {
+        until: Timestamp,
+    },
+    /// Judged claims are being saved.
+    Judging,
+    /// The intent is being saved.
+    Beginning {
+        attempt: Box<Attempt>,
+    },
+    /// The next try waits.
+    Pausing {
+        attempt: Box<Attempt>,
+        until: Timestamp,
+    },
+    /// The token request is out.
+    Asking {
+        attempt: Box<Attempt>,
+        id: u64,
+    },
+    /// What the attempt came to is being saved, by an errand.
+    Ending,
+    /// The lease is being let go.
+    Releasing {
+        id: u64,
+        deadline: Timestamp,
+    },
+}
+
+/// What this process has of the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lease {
+    None,
+    Held {
+        proves_death: bool,
+    },
+    /// There are no leases at this place.
+    Unlockable,
+}
+
+/// What a token request was made of.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) id: u64,
+    pub(super) incarnation: Incarnation,
+    pub(super) generation: u64,
+    pub(super) nonce: Id,
+    pub(super) sent: Secret,
+    pub(super) client: Box<Client>,
+    pub(super) subject: Option<String>,
+    /// Just before the last try was sent.
+    pub(super) asked_at: Timestamp,
+    /// Further tries, which the attempt's last save debits.
+    pub(super) extra: u32,
+    /// When the intent ends.
+    pub(super) intent_deadline: Timestamp,
+}
+
+impl Asked {
+    /// Whether a grant redeemed by this request belongs over this record (rule 7 of what must
+    /// always hold): the same login, not logged out, and no later generation.
+    pub(super) fn applies_to(&self, record: &Record) -> bool {
+        record.incarnation == self.incarnation
+            && !record.is_logged_out()
+            && record.generation <= self.generation
+    }
+}
+
+/// One attempt: all tries under one intent.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    asked: Asked,
+    need: Need,
+    deadline: Timestamp,
+    tries: u32,
+    malformed: u32,
+    /// Replays that are left for a try that may have been applied.
+    replays: u32,
+    nonce_sent: bool,
+    doubt: Option<Timestamp>,
+    failed: bool,
+}
+
+/// How an attempt ended, other than by a grant.
+#[derive(Clone, Debug)]
+pub(super) enum Ending {
+    Refused { reason: LoginReason, code: Option<String> },
+    Failed { failure: Failure, doubt: Option<Timestamp>, ahead: bool },
+}
+
+impl Job {
+    /// Whether the job needs the lane before any errand.
+    pub(super) fn wants_lane(&self) -> bool {
+        match self {
+            Self::Looking { out, .. } | Self::Reading { out } => !out,
+            Self::Deciding { .. } => true,
+            Self::Idle
+            | Self::Acquiring { .. }
+            | Self::Waiting { .. }
+            | Self::Holding { .. }
+            | Self::Judging
+            | Self::Beginning { .. }
+            | Self::Pausing { .. }
+            | Self::Asking { .. }
+            | Self::Ending
+            | Self::Releasing { .. } => false,
+        }
+    }
+
+    /// When the job goes on by itself.
+    pub(super) fn wake_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Waiting { until, .. } | Self::Holding { until } | Self::Pausing { until, .. } => {
+                Some(*until)
+            }
+            Self::Acquiring { deadline, .. } | Self::Releasing { deadline, .. } => {
+                Some(*deadline + OVERDUE + Duration::from_millis(1))
+            }
+            Self::Asking { attempt, .. } => {
+                Some(attempt.deadline + OVERDUE + Duration::from_millis(1))
+            }
+            Self::Idle
+            | Self::Looking { .. }
+            | Self::Reading { .. }
+            | Self::Deciding { .. }
+            | Self::Judging
+            | Self::Beginning { .. }
+            | Self::Ending => None,
+        }
+    }
+
+    /// The action whose answer did not come, and what that is taken for.
+    pub(super) fn overdue(&self, now: Timestamp) -> Option<(u64, Outcome)> {
+        let lost = |deadline: Timestamp| now > deadline + OVERDUE;
+        match self {
+            Self::Acquiring { id, deadline, .. } if lost(*deadline) => {
+                Some((*id, Outcome::Failed(StoreFault::Unavailable)))
+            }
+            Self::Releasing { id, deadline } if lost(*deadline) => Some((*id, Outcome::Released)),
+            Self::Asking { id, attempt } if lost(attempt.deadline) => {
+                let failure = Failure {
+                    cause: Cause::NoAnswer,
+                    applied: Applied::PerhapsLater,
+                    retry_after: None,
+                    code: None,
+                };
+                Some((*id, Outcome::Answered(Answer::Failed(failure))))
+            }
+            Self::Idle
+            | Self::Acquiring { .. }
+            | Self::Waiting { .. }
+            | Self::Looking { .. }
+            | Self::Reading { .. }
+            | Self::Deciding { .. }
+            | Self::Holding { .. }
+            | Self::Judging
+            | Self::Beginning { .. }
+            | Self::Pausing { .. }
+            | Self::Asking { .. }
+            | Self::Ending
+            | Self::Releasing { .. } => None,
+        }
+    }
+
+    /// Whether an attempt of this process is under way whose first try has failed.
+    pub(super) fn has_failed_once(&self) -> bool {
+        match self {
+            Self::Pausing { attempt, .. } | Self::Asking { attempt, .. } => attempt.failed,
+            Self::Idle
+            | Self::Acquiring { .. }
+            | Self::Waiting { .. }
+            | Self::Looking { .. }
+            | Self::Reading { .. }
+            | Self::Deciding { .. }
+            | Self::Holding { .. }
+            | Self::Judging
+            | Self::Beginning { .. }
+            | Self::Ending
+            | Self::Releasing { .. } => false,
+        }
+    }
+
+    /// Whether the outcome of this job is still open.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self, Self::Idle | Self::Releasing { .. })
+    }
+}
+
+impl Machine {
+    /// Goes on with the job. False if there is nothing to go on with.
+    pub(super) fn step_job(&mut self) -> bool {
+        let free = matches!(self.lane, Lane::Idle);
+        match &mut self.job {
+            Job::Idle => {
+                if self.stopping || self.need(self.now).is_none() {
+                    return false;
+                }
+                self.acquire(0);
+                true
+            }
+            Job::Waiting { until, looks } if self.stopping || *until <= self.now => {
+                let looks = *looks;
+                self.job =
+                    if self.stopping { Job::Idle } else { Job::Looking { out: false, looks } };
+                true
+            }
+            Job::Holding { until } if self.stopping || *until <= self.now => {
+                if self.stopping {
+                    self.release();
+                } else {
+                    self.job = Job::Reading { out: false };
+                }
+                true
+            }
+            Job::Looking { out, .. } | Job::Reading { out } if !*out && free => {
+                *out = true;
+                self.load(Whose::Job);
+                true
+            }
+            Job::Deciding { raised, rounds } if free => {
+                let (raised, rounds) = (*raised, *rounds);
+                self.decide(raised, rounds);
+                true
+            }
+            Job::Pausing { until, .. } if self.stopping || *until <= self.now => {
+                if let Job::Pausing { attempt, .. } = core::mem::replace(&mut self.job, Job::Idle) {
+                    self.ask(attempt);
+                }
+                true
+            }
+            Job::Waiting { .. }
+            | Job::Holding { .. }
+            | Job::Looking { .. }
+            | Job::Reading { .. }
+            | Job::Deciding { .. }
+            | Job::Pausing { .. }
+            | Job::Acquiring { .. }
+            | Job::Judging
+            | Job::Beginning { .. }
+            | Job::Asking { .. }
+            | Job::Ending
+            | Job::Releasing { .. } => false,
+        }
+    }
+
+    fn acquire(&mut self, looks: u32) {
+        let deadline = self.now + self.policy.store;
+        let id = self.act(Action::Acquire, deadline);
+        self.job = Job::Acquiring { id, deadline, looks };
+    }
+
+    /// Lets the lease go and the job end.
+    fn release(&mut self) {
+        self.holder = None;
+        match core::mem::replace(&mut self.lease, Lease::None) {
+            Lease::Held { .. } => {
+                let deadline = self.now + self.policy.store;
+                let id = self.act(Action::Release, deadline);
+                self.job = Job::Releasing { id, deadline };
+            }
+            Lease::None | Lease::Unlockable => self.job = Job::Idle,
+        }
+    }
+
+    /// The attempt's outcome is saved, or there was nothing to save.
+    pub(super) fn job_ended(&mut self) {
+        if matches!(self.job, Job::Ending) {
+            self.release();
+        }
+    }
+
+    /// After a login or a logout of this process its older attempt is dropped; a grant that still
+    /// comes is not forgotten.
+    pub(super) fn abandon_job(&mut self) {
+        match core::mem::replace(&mut self.job, Job::Idle) {
+            Job::Asking { attempt, .. } => {
+                self.remember_late(attempt.asked);
+                self.release();
+            }
+            Job::Pausing { .. } | Job::Holding { .. } => self.release(),
+            other => self.job = other,
+        }
+    }
+
+    fn remember_late(&mut self, asked: Asked) {
+        if self.late.len() >= 4 {
+            self.late.remove(0);
+        }
+        self.late.push(asked);
+    }
+
+    /// An action of the job has ended.
+    pub(super) fn job_done(&mut self, id: u64, outcome: Outcome) {
+        match &self.job {
+            Job::Acquiring { id: out, looks, .. } if *out == id => {
+                let looks = *looks;
+                self.acquired(outcome, looks);
+            }
+            Job::Releasing { id: out, .. } if *out == id => self.job = Job::Idle,
+            Job::Asking { id: out, .. } if *out == id => {
+                if let (Job::Asking { attempt, .. }, Outcome::Answered(answer)) =
+                    (core::mem::replace(&mut self.job, Job::Idle), outcome)
+                {
+                    self.answered(attempt, answer);
+                } else {
+                    // Whatever the host meant, it was no answer.
+                    self.release();
+                }
+            }
+            Job::Idle
+            | Job::Acquiring { .. }
+            | Job::Waiting { .. }
+            | Job::Looking { .. }
+            | Job::Reading { .. }
+            | Job::Deciding { .. }
+            | Job::Holding { .. }
+            | Job::Judging
+            | Job::Beginning { .. }
+            | Job::Pausing { .. }
+            | Job::Asking { .. }
+            | Job::Ending
+            | Job::Releasing { .. } => self.answered_late(id, outcome),
+        }
+    }
+
+    /// A grant that comes after its request was given up is taken all the same.
+    fn answered_late(&mut self, id: u64, outcome: Outcome) {
+        let Some(at) = self.late.iter().position(|asked| asked.id == id) else { return };
+        let asked = self.late.remove(at);
+        if let Outcome::Answered(Answer::Granted(grant)) = outcome {
+            self.enqueue_first(Errand::keep(asked, grant));
+        }
+    }
+
+    fn acquired(&mut self, outcome: Outcome, looks: u32) {
+        match outcome {
+            Outcome::Acquired { proves_death } => {
+                self.lease = Lease::Held { proves_death };
+                self.holder = None;
+                self.job = Job::Reading { out: false };
+            }
+            Outcome::Unlockable => {
+                self.lease = Lease::Unlockable;
+                self.holder = None;
+                if !core::mem::replace(&mut self.unlockable_told, true) {
+                    self.tell(Event::Unlockable);
+                }
+                self.job = Job::Reading { out: false };
+            }
+            Outcome::Busy(holder) => {
+                if self.holder.as_ref() != Some(&holder) {
+                    self.tell(Event::Waiting { holder: holder.clone() });
+                }
+                self.holder = Some(holder);
+                self.wait(looks);
+            }
+            Outcome::Failed(fault) | Outcome::Unknown(fault) => {
+                self.job = Job::Idle;
+                self.fail_store(fault);
+            }
+            Outcome::Released
+            | Outcome::Loaded(_)
+            | Outcome::Saved(_)
+            | Outcome::Mismatch(_)
+            | Outcome::Answered(_)
+            | Outcome::Revoked { .. } => {
+                self.job = Job::Idle;
+                self.fail_store(StoreFault::Unavailable);
+            }
+        }
+    }
+
+    /// Waits before the next look at the store and the lease. Storage has no timer: waiting is
+    /// the machine's.
+    fn wait(&mut self, looks: u32) {
+        let first = self.policy.lease_poll;
+        let most = (first * (1 << looks.min(4))).min(first * 10);
+        let delay = first.max(self.random.within(most));
+        self.job = Job::Waiting { until: self.now + delay, looks: looks + 1 };
+    }
+
+    /// The load or save of the job has ended.
+    pub(super) fn job_lane_done(&mut self, what: What, outcome: Outcome) {
+        let job = core::mem::replace(&mut self.job, Job::Idle);
+        match (job, what, outcome) {
+            (Job::Looking { looks, .. }, What::Load, Outcome::Loaded(stored)) => {
+                self.take(stored);
+                self.looked(looks);
+            }
+            (Job::Reading { .. }, What::Load, Outcome::Loaded(stored)) => {
+                self.take(stored);
+                self.job = Job::Deciding { raised: false, rounds: 0 };
+            }
+            (Job::Judging, What::Save(candidate), Outcome::Saved(version)) => {
+                self.over = Over::Version(version);
+                self.install(candidate);
+                self.release();
+            }
+            (Job::Beginning { attempt }, What::Save(candidate), Outcome::Saved(version)) => {
+                self.over = Over::Version(version);
+                self.install(candidate);
+                self.ask(attempt);
+            }
+            (Job::Beginning { .. } | Job::Judging, What::Save(_), Outcome::Mismatch(stored)) => {
+                self.take(stored);
+                let raised = self.lease == Lease::None;
+                self.job = Job::Deciding { raised, rounds: 1 };
+            }
+            (Job::Beginning { attempt }, What::Save(_), Outcome::Unknown(_)) => {
+                // Read back: one's own intent is known by its nonce.
+                self.job = Job::Beginning { attempt };
+                self.load(Whose::Job);
+            }
+            (Job::Beginning { attempt }, What::Load, Outcome::Loaded(stored)) => {
+                self.take(stored);
+                let nonce = attempt.asked.nonce;
+                let ours = self.record.as_ref().and_then(|record| record.attempt.as_ref());
+                if ours.is_some_and(|intent| intent.nonce == nonce) {
+                    self.ask(attempt);
+                } else {
+                    let raised = self.lease == Lease::None;
+                    self.job = Job::Deciding { raised, rounds: 1 };
+                }
+            }
+            (_, _, Outcome::Failed(fault) | Outcome::Unknown(fault)) => {
+                self.release();
+                self.fail_store(fault);
+            }
+            (_, _, _) => {
+                self.release();
+                self.fail_store(StoreFault::Unavailable);
+            }
+        }
+    }
+
+    /// Between two tries for the lease: is there still a need, and may another's intent be passed
+    /// over?
+    fn looked(&mut self, looks: u32) {
+        let Some(need) = self.need(self.now) else {
+            self.holder = None;
+            self.job = Job::Idle;
+            return;
+        };
+        if need == Need::Ahead {
+            // Somebody else is at it; nobody waits for this.
+            self.quiet_until = self.now + self.policy.reread.max(Duration::from_secs(1));
+            self.holder = None;
+            self.job = Job::Idle;
+            return;
+        }
+        let passable = self.policy.rotation.survives_two_requests();
+        let over = self
+            .record
+            .as_ref()
+            .and_then(|record| record.attempt.as_ref())
+            .is_some_and(|intent| intent.deadline <= self.now);
+        if passable && over {
+            self.job = Job::Deciding { raised: true, rounds: 0 };
+            return;
+        }
+        // A try for the lease after every look; the looks come further and further apart.
+        self.acquire(looks);
+    }
+
+    /// What to do about the record that was just read.
+    fn decide(&mut self, raised: bool, rounds: u32) {
+        let Some((mut candidate, events)) = self.judged() else {
+            return self.release();
+        };
+        let now = self.now;
+        let need = self.need_of(&candidate.record, now);
+        let open = candidate.record.attempt.clone();
+        let renewable = need.filter(|need| {
+            candidate.record.is_renewable() && self.delay(&candidate.record, *need, now).is_none()
+        });
+        let Some(need) = renewable.filter(|_| !self.stopping && rounds < 32) else {
+            if candidate.claims > 0 || self.rolled_back {
+                for event in events {
+                    self.tell(event);
+                }
+                self.job = Job::Judging;
+                let over = self.over.clone();
+                return self.save(candidate, over, Whose::Job);
+            }
+            return self.release();
+        };
+        if let Some(intent) = &open {
+            let until = self.open_until(intent, raised);
+            if until > now {
+                self.job = Job::Holding { until };
+                return;
+            }
+        }
+        let Some(sent) = candidate.record.refresh_token.clone() else { return self.release() };
+        let crash = open.is_some();
+        let in_doubt = match candidate.record.refresh {
+            Refresh::InDoubt { since } => Some(since),
+            Refresh::Usable | Refresh::Dead { .. } | Refresh::Absent => None,
+        };
+        let doubt = in_doubt.or(open.map(|intent| intent.at));
+        let nonce = self.random.id();
+        let intent = Intent {
+            nonce,
+            owner: self.owner,
+            at: now,
+            deadline: now + self.policy.intent(),
+            raised,
+        };
+        let asked = Asked {
+            id: 0,
+            incarnation: candidate.record.incarnation,
+            generation: candidate.record.generation,
+            nonce,
+            sent,
+            client: Box::new(candidate.record.client.clone()),
+            subject: candidate.record.subject.clone(),
+            asked_at: now,
+            extra: 0,
+            intent_deadline: intent.deadline,
+        };
+        let attempt = Box::new(Attempt {
+            asked,
+            need,
+            deadline: now + self.policy.attempt,
+            tries: 0,
+            malformed: 0,
+            // In doubt, or after a crash, this attempt's first send is the replay already.
+            replays: u32::from(doubt.is_none()),
+            nonce_sent: false,
+            doubt,
+            failed: false,
+        });
+        let budget = candidate.record.budget.debited(self.policy.burst, self.policy.refill, now);
+        let begin = Begin { intent, doubt: doubt.filter(|_| crash), budget };
+        let Some(step) = Current::of(&mut candidate.record).begun(begin) else {
+            return self.release();
+        };
+        candidate.trigger = step.trigger;
+        for event in events {
+            self.tell(event);
+        }
+        self.job = Job::Beginning { attempt };
+        let over = self.over.clone();
+        self.save(candidate, over, Whose::Job);
+    }
+
+    /// Until when somebody's open intent is left alone. Its request may still be under way.
+    fn open_until(&self, intent: &Intent, raised: bool) -> Timestamp {
+        let proven = matches!(self.lease, Lease::Held { proves_death: true });
+        let kills = self.policy.rotation == Rotation::GraceKillsEarlier;
+        if intent.raised || raised || !proven || kills {
+            intent.deadline
+        } else {
+            intent.at + self.policy.crash_pause
+        }
+    }
+
+    /// Sends the token request, if the attempt may still send.
+    fn ask(&mut self, mut attempt: Box<Attempt>) {
+        let ours = self.record.as_ref().is_some_and(|record| {
+            record.attempt.as_ref().is_some_and(|intent| intent.nonce == attempt.asked.nonce)
+        });
+        if !ours {
+            return self.release();
+        }
+        if self.stopping || self.now >= attempt.deadline {
+            // No send past one's own deadline.
+            let failure = Failure {
+                cause: Cause::Unreachable,
+                applied: Applied::No,
+                retry_after: None,
+                code: None,
+            };
+            return self.finish(attempt, failure);
+        }
+        attempt.tries += 1;
+        attempt.asked.asked_at = self.now;
+        let event = Event::Asked { generation: attempt.asked.generation, attempt: attempt.tries };
+        self.tell(event);
+        let action = Action::Ask {
+            client: attempt.asked.client.clone(),
+            refresh_token: attempt.asked.sent.clone(),
+        };
+        let id = self.act(action, attempt.deadline);
+        attempt.asked.id = id;
+        self.job = Job::Asking { attempt, id };
+    }
+
+    fn answered(&mut self, mut attempt: Box<Attempt>, answer: Answer) {
+        match answer {
+            Answer::Granted(grant) => {
+                let stranger = match (&attempt.asked.subject, &grant.subject) {
+                    (Some(ours), Some(theirs)) => ours != theirs,
+                    (None, _) | (_, None) => false,
+                };
+                self.job = Job::Ending;
+                if stranger {
+                    let stored = self.record.clone();
+                    self.drop_grant(&attempt.asked, &grant, true, stored.as_ref());
+                    let ending =
+                        Ending::Refused { reason: LoginReason::AccountMismatch, code: None };
+                    self.enqueue_first(Errand::finish(attempt.asked, ending));
+                } else {
+                    self.enqueue_first(Errand::keep(attempt.asked, grant));
+                }
+            }
+            Answer::Refused(Refusal { code, kind }) => {
+                let reason = match kind {
+                    RefusalKind::Interaction => LoginReason::InteractionRequired,
+                    _ if attempt.doubt.is_some() => LoginReason::RotationLost,
+                    RefusalKind::Reused => LoginReason::ReuseDetected,
+                    RefusalKind::Dead => LoginReason::Refused,
+                };
+                self.job = Job::Ending;
+                let ending = Ending::Refused { reason, code: Some(code) };
+                self.enqueue_first(Errand::finish(attempt.asked, ending));
+            }
+            Answer::NonceWanted if !attempt.nonce_sent => {
+                attempt.nonce_sent = true;
+                attempt.asked.extra += 1;
+                self.ask(attempt);
+            }
+            Answer::NonceWanted => {
+                let failure = Failure {
+                    cause: Cause::UnknownError,
+                    applied: Applied::No,
+                    retry_after: None,
+                    code: Some("use_dpop_nonce".into()),
+                };
+                self.finish(attempt, failure);
+            }
+            Answer::Failed(failure) => self.failed(attempt, failure),
+        }
+    }
+
+    /// A try brought neither a grant nor a refusal: again, or not?
+    fn failed(&mut self, mut attempt: Box<Attempt>, failure: Failure) {
+        attempt.failed = true;
+        let now = self.now;
+        let delay = match failure.applied {
+            Applied::No => self.delay_of_next_try(&mut attempt, &failure),
+            Applied::Perhaps | Applied::PerhapsLater => {
+                attempt.doubt.get_or_insert(now);
+                if failure.applied == Applied::PerhapsLater {
+                    self.remember_late(attempt.asked.clone());
+                }
+                let at_once = failure.applied == Applied::Perhaps
+                    && attempt.replays > 0
+                    && self.may_replay_now(attempt.need);
+                if at_once {
+                    attempt.replays -= 1;
+                }
+                at_once.then_some(Duration::ZERO)
+            }
+        };
+        let next_try_at =
+            delay.map(|delay| now + delay).filter(|at| *at < attempt.deadline && !self.stopping);
+        self.tell(Event::TryFailed {
+            cause: failure.cause,
+            code: failure.code.clone(),
+            next_try_at,
+        });
+        match next_try_at {
+            Some(until) => {
+                attempt.asked.extra += 1;
+                self.job = Job::Pausing { attempt, until };
+            }
+            None => self.finish(attempt, failure),
+        }
+    }
+
+    fn may_replay_now(&self, need: Need) -> bool {
+        match self.policy.rotation {
+            Rotation::GraceKillsEarlier => false,
+            Rotation::WithoutGrace => need == Need::Forced,
+            Rotation::Unknown | Rotation::Never | Rotation::GraceKeepsEarlier => true,
+        }
+    }
+
+    /// After a failure that cannot have been applied: how long until the next try, if there is one.
+    fn delay_of_next_try(&mut self, attempt: &mut Attempt, failure: &Failure) -> Option<Duration> {
+        let most = match failure.cause {
+            Cause::ClientMisconfigured | Cause::EndpointMoved => return None,
+            Cause::NotOauth | Cause::UnknownError => {
+                attempt.malformed += 1;
+                if attempt.malformed >= self.policy.malformed_tries {
+                    return None;
+                }
+                self.policy.tries
+            }
+            Cause::Unreachable
+            | Cause::Unavailable
+            | Cause::RateLimited
+            | Cause::NoAnswer
+            | Cause::Unrecognised => self.policy.tries,
+        };
+        // A rejection that came meanwhile has made a try ahead of need a needed one.
+        let need = self.record.as_ref().and_then(|record| self.need_of(record, self.now));
+        attempt.need = need.unwrap_or(attempt.need).max(attempt.need);
+        if attempt.need == Need::Ahead || attempt.tries >= most {
+            return None;
+        }
+        if let Some(asked) = failure.retry_after {
+            return Some(asked);
+        }
+        let doublings = attempt.tries.saturating_sub(1).min(8);
+        let cap = (self.policy.backoff * (1 << doublings)).min(self.policy.backoff_cap);
+        Some(self.random.within(cap))
+    }
+
+    /// The attempt ends without an answer.
+    fn finish(&mut self, attempt: Box<Attempt>, failure: Failure) {
+        let replay_left = attempt.replays > 0;
+        let ahead = attempt.need == Need::Ahead;
+        let ending = Ending::Failed { failure, doubt: attempt.doubt, ahead };
+        let mut asked = attempt.asked;
+        // A replay that had to wait is due when the intent ends; afterwards nothing is.
+        if !replay_left {
+            asked.intent_deadline = Timestamp::EPOCH;
+        }
+        self.job = Job::Ending;
+        self.enqueue_first(Errand::finish(asked, ending));
+    }
+}
+
+/// What an attempt writes that ended without an answer.
+pub(super) fn end_of(
+    policy: &Policy,
+    record: &Record,
+    asked: &Asked,
+    failure: &Failure,
+    doubt: Option<Timestamp>,
+    ahead: bool,
+    now: Timestamp,
+) -> End {
+    let streak = record.cool_down.as_ref().map_or(0, |old| old.streak);
+    let replay_due = doubt.is_some() && asked.intent_deadline > now;
+    let streak = if replay_due { streak } else { streak + 1 };
+    let until = match (failure.retry_after, failure.cause) {
+        (Some(length), _) => now + length.min(policy.retry_after_cap),
+        (None, Cause::ClientMisconfigured | Cause::EndpointMoved) => now + policy.cool_down_cap,
+        (None, _) if replay_due => asked.intent_deadline,
+        (None, _) => now + policy.cool_down_after(policy.cool_down, streak),
+    };
+    End {
+        cool_down: CoolDown {
+            until,
+            cause: failure.cause,
+            code: failure.code.clone(),
+            streak,
+            // A Retry-After delays both.
+            ahead_only: ahead && failure.retry_after.is_none(),
+        },
+        doubt,
+        budget: record.budget,
+    }
+}

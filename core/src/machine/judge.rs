@@ -1,0 +1,206 @@
+//! Rejections: whose matter they are, judged on the re-read record.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::states::Current;
+use super::{Candidate, Event, Machine};
+use crate::grant::Strength;
+use crate::id::TokenId;
+use crate::origin::Origin;
+use crate::record::{Access, Mark, Record, StateKind};
+
+/// Marks in one record: 16, more origins than one token is bound to in practice.
+const MARKS: usize = 16;
+
+/// A rejection of the current token that is not judged yet.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    origin: Origin,
+    id: TokenId,
+    strength: Strength,
+    /// No new rejection: the origin's cool-down is over, and it wants another token than the one
+    /// it rejected.
+    again: bool,
+}
+
+impl Machine {
+    /// A server rejected the token. False if that is nothing new.
+    pub(super) fn on_rejected(&mut self, id: TokenId, origin: Origin, strength: Strength) -> bool {
+        let Some(record) = self.record.as_ref() else { return false };
+        if id != record.token_id() || !record.origins.contains(&origin) || self.refused_at(&origin)
+        {
+            return false;
+        }
+        self.tell(Event::Rejected { id, origin: origin.clone(), strength });
+        self.claim(Claim { origin, id, strength, again: false });
+        true
+    }
+
+    /// An origin whose cool-down is over wants a token that it has not rejected.
+    pub(super) fn demand(&mut self, origin: &Origin) {
+        let Some(record) = self.record.as_ref() else { return };
+        let id = record.token_id();
+        let weak = record.marks.iter().any(|mark| mark.origin == *origin && mark.weak);
+        let strength = if weak { Strength::Weak } else { Strength::Strong };
+        self.claim(Claim { origin: origin.clone(), id, strength, again: true });
+    }
+
+    fn claim(&mut self, claim: Claim) {
+        let from = self.state();
+        let again = claim.again;
+        let Some(record) = self.record.as_mut() else { return };
+        if self.claims.is_empty() {
+            self.before = record.access();
+        }
+        if self.claims.len() < MARKS {
+            self.claims.push(claim);
+        }
+        let current = Current::of(record);
+        let step = if again { current.demanded() } else { current.rejected() };
+        if let Some(step) = step {
+            self.tell_change(from, step.trigger);
+        }
+    }
+
+    /// Whether this origin rejected the current token, as far as this process knows.
+    pub(super) fn refused_at(&self, origin: &Origin) -> bool {
+        let Some(record) = self.record.as_ref() else { return false };
+        let id = record.token_id();
+        self.claims.iter().any(|claim| claim.origin == *origin && claim.id == id)
+            || record.marks.iter().any(|mark| mark.origin == *origin && mark.rejected == id)
+    }
+
+    /// Whether this origin rejected the current token, has cooled down, and a new one may be
+    /// asked for.
+    pub(super) fn wants_another(&self, origin: &Origin) -> bool {
+        let Some(record) = self.record.as_ref() else { return false };
+        let good = matches!(record.access(), Access::Trusted | Access::Probation);
+        let cooled = |mark: &Mark| {
+            mark.origin == *origin && mark.rejected == record.token_id() && mark.until <= self.now
+        };
+        good && record.is_renewable() && record.marks.iter().any(cooled)
+    }
+
+    /// The record with the claims judged: either the token is rejected, or each claim is its own
+    /// origin's matter and the token stays as it was. Says of each origin that stays rejected.
+    pub(super) fn judged(&self) -> Option<(Candidate, Vec<Event>)> {
+        let mut candidate = self.candidate()?;
+        let mut events = Vec::new();
+        if self.claims.is_empty() {
+            return Some((candidate, events));
+        }
+        let record = &mut *candidate.record;
+        let mut genuine = !matches!(self.before, Access::Trusted | Access::Probation);
+        for claim in &self.claims {
+            let retry_at = self.judge(record, claim);
+            match retry_at {
+                Some(retry_at) => {
+                    events.push(Event::StillRejected { origin: claim.origin.clone(), retry_at });
+                }
+                None => genuine = true,
+            }
+        }
+        if !genuine {
+            if let Some(step) = Current::of(record).still_rejected(self.before) {
+                candidate.trigger = step.trigger;
+            }
+        }
+        Some((candidate, events))
+    }
+
+    /// Marks the claim's origin. Some, until when it cools down, if it rejects fresh tokens too.
+    fn judge(&self, record: &mut Record, claim: &Claim) -> Option<crate::time::Timestamp> {
+        let weak = claim.strength == Strength::Weak;
+        let first = if weak { self.policy.weak_cool_down } else { self.policy.cool_down };
+        let at = record.marks.iter().position(|mark| mark.origin == claim.origin);
+        let old = at.map(|at| record.marks.remove(at));
+        let still = old.as_ref().is_some_and(|mark| {
+            mark.until > self.now && mark.rejected.generation < claim.id.generation
+        });
+        // A demand is no rejection: it renews the mark, so that a rejection of the next token is
+        // the origin's own matter again, and counts for nothing else.
+        let streak = old.map_or(0, |mark| mark.streak) + u32::from(!claim.again);
+        let rejections_in_a_row = streak.saturating_sub(1).max(1);
+        let until = self.now + self.policy.cool_down_after(first, rejections_in_a_row);
+        if record.marks.len() >= MARKS {
+            let oldest = (0..MARKS).min_by_key(|at| record.marks[*at].until).unwrap_or(0);
+            record.marks.remove(oldest);
+        }
+        let origin = claim.origin.clone();
+        record.marks.push(Mark { origin, rejected: claim.id, until, streak, weak });
+        (still && !claim.again).then_some(until)
+    }
+
+    /// The record as it is, with nothing judged: the token stands as it did before the claims.
+    pub(super) fn settled(&self) -> Option<Candidate> {
+        let mut candidate = self.candidate()?;
+        candidate.claims = 0;
+        if !self.claims.is_empty() {
+            if let Some(slot) = candidate.record.slots.get_mut(&0) {
+                slot.access = self.before;
+            }
+        }
+        Some(candidate)
+    }
+
+    /// The record as this process sees it, to be saved whole.
+    fn candidate(&self) -> Option<Candidate> {
+        let mut record = Box::new(self.record.clone()?);
+        record.prune(self.policy.refused_kept, self.now);
+        Some(Candidate {
+            record,
+            trigger: "Saved",
+            claims: self.claims.len(),
+            accepted: self.accepted.len(),
+        })
+    }
+
+    /// Lays what is not saved yet over a record that was just read or saved.
+    pub(super) fn overlay(&mut self) {
+        let Some(record) = self.record.as_mut() else {
+            self.claims.clear();
+            self.accepted.clear();
+            self.reconsider = false;
+            return;
+        };
+        let id = record.token_id();
+        self.claims.retain(|claim| claim.id == id);
+        for origin in &self.accepted {
+            if self.claims.is_empty() {
+                Current::of(record).accepted(origin);
+            }
+        }
+        if self.reconsider && Current::of(record).reconsidered().is_none() {
+            self.reconsider = false;
+        }
+        if !self.claims.is_empty() {
+            self.before = record.access();
+            Current::of(record).rejected();
+        }
+    }
+
+    /// Forgets what was seen of a token that is no longer current.
+    pub(super) fn forget_reports(&mut self) {
+        self.claims.clear();
+        self.accepted.clear();
+        self.reconsider = false;
+    }
+
+    /// The candidate is what the store holds now.
+    pub(super) fn install(&mut self, candidate: Candidate) {
+        let from = self.state();
+        self.claims.drain(..candidate.claims.min(self.claims.len()));
+        self.accepted.drain(..candidate.accepted.min(self.accepted.len()));
+        self.durable = candidate.record.generation;
+        self.record = Some(*candidate.record);
+        self.rolled_back = false;
+        self.trouble = None;
+        self.reread_at = self.now + self.policy.reread;
+        if self.state() != Some(StateKind::NeedsLogin) {
+            self.reconsider = false;
+        }
+        self.overlay();
+        self.tell_change(from, candidate.trigger);
+    }
+}
