@@ -264,6 +264,11 @@ impl Record {
         matches!(&self.refresh, Refresh::Dead { reason: LoginReason::LoggedOut, .. })
     }
 
+    /// Whether an intent stands open that was written past another's, without the lease.
+    pub fn intent_is_raised(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|intent| intent.raised)
+    }
+
     /// When somebody who sweeps over many records should look at this one: its local expiry.
     pub fn due_at(&self) -> Option<Timestamp> {
         let slot = self.slot()?;

@@ -1,1 +1,11 @@
-//! To be written.
+//! A world in virtual time, in which machines are driven through schedules.
+//!
+//! Everything is a plain value and nothing waits: a [`World`] holds one store, one lease, one
+//! authorization server, some APIs and any number of processes, each with a real
+//! [`Machine`](regrant_core::Machine). A test says what happens, in which order.
+
+mod server;
+mod world;
+
+pub use server::{Kind, Server};
+pub use world::{Answered, Hold, World, origin};

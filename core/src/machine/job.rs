@@ -418,12 +418,17 @@ impl Machine {
     }
 
     /// Waits before the next look at the store and the lease. Storage has no timer: waiting is
-    /// the machine's.
+    /// the machine's. A holder that outlasts every caller's patience is looked at once a second.
     fn wait(&mut self, looks: u32) {
+        const PATIENT: u32 = 1_000;
         let first = self.policy.lease_poll;
         let most = (first * (1 << looks.min(4))).min(first * 10);
-        let delay = first.max(self.random.within(most));
-        self.job = Job::Waiting { until: self.now + delay, looks: looks + 1 };
+        let delay = if looks < PATIENT {
+            first.max(self.random.within(most))
+        } else {
+            Duration::from_secs(1)
+        };
+        self.job = Job::Waiting { until: self.now + delay, looks: looks.saturating_add(1) };
     }
 
     /// The load or save of the job has ended.
