@@ -43,6 +43,15 @@ impl Grant {
 pub enum Answer {
     /// A grant.
     Granted(Grant),
+    /// A grant whose access token must not be used: its type is not understood (RFC 6749
+    /// section 7.1), or it is not bound as was demanded (RFC 9449 section 5). The new refresh
+    /// token replaces the old one, which is probably spent; all else is as with a failure.
+    Unusable {
+        /// The new refresh token.
+        refresh_token: Secret,
+        /// What is wrong with the rest.
+        failure: Failure,
+    },
     /// The authorization server refuses this refresh token.
     Refused(Refusal),
     /// The authorization server wants its nonce in the proof (RFC 9449 section 8): send again.

@@ -100,6 +100,9 @@ pub struct Machine {
     errands: VecDeque<Errand>,
     /// Token requests given up whose grant would still be taken.
     late: Vec<Asked>,
+    /// Revocations of a logout that are out, and whether all so far were confirmed.
+    revoking: Vec<u64>,
+    revoked: bool,
 
     holder: Option<Holder>,
     unlockable_told: bool,
@@ -160,6 +163,8 @@ impl Machine {
             lane: Lane::Idle,
             errands: VecDeque::new(),
             late: Vec::new(),
+            revoking: Vec::new(),
+            revoked: false,
             holder: None,
             unlockable_told: false,
             quiet_until: Timestamp::EPOCH,
@@ -194,7 +199,7 @@ impl Machine {
             Input::Done { id, outcome } => self.on_done(id, outcome),
             Input::Wanted { origin } => self.on_wanted(&origin),
             Input::LoggedIn(login) => self.errands.push_back(Errand::login(login)),
-            Input::LoggedOut => self.enqueue_first(Errand::logout()),
+            Input::LoggedOut => self.errands.push_back(Errand::logout()),
             Input::Reconsider => self.errands.push_back(Errand::reconsider()),
             Input::ConfigurationChanged(client) => {
                 self.errands.push_back(Errand::configure(client));
@@ -243,7 +248,9 @@ impl Machine {
     }
 
     fn is_idle(&self) -> bool {
-        matches!((&self.job, &self.lane), (Job::Idle, Lane::Idle)) && self.errands.is_empty()
+        matches!((&self.job, &self.lane), (Job::Idle, Lane::Idle))
+            && self.errands.is_empty()
+            && self.revoking.is_empty()
     }
 
     fn act(&mut self, action: Action, deadline: Timestamp) -> u64 {
@@ -324,10 +331,10 @@ impl Machine {
 
     /// Answers that did not come are taken for lost.
     fn on_overdue(&mut self) {
-        if let Lane::Busy { id, deadline, .. } = self.lane {
-            if self.now > deadline + OVERDUE {
-                self.on_done(id, Outcome::Unknown(StoreFault::Unavailable));
-            }
+        if let Lane::Busy { id, deadline, .. } = self.lane
+            && self.now > deadline + OVERDUE
+        {
+            self.on_done(id, Outcome::Unknown(StoreFault::Unavailable));
         }
         if let Some((id, outcome)) = self.job.overdue(self.now) {
             self.on_done(id, outcome);
@@ -337,9 +344,7 @@ impl Machine {
     fn on_done(&mut self, id: u64, outcome: Outcome) {
         if matches!(&self.lane, Lane::Busy { id: busy, .. } if *busy == id) {
             self.lane_done(outcome);
-        } else if self.errand_revoked(id, &outcome) {
-            // A revocation of a logout.
-        } else {
+        } else if !self.on_revoked(id, &outcome) {
             self.job_done(id, outcome);
         }
     }

@@ -15,7 +15,7 @@ pub use facts::{Access, Budget, Cause, CoolDown, Intent, LoginReason, Mark, Refr
 
 use crate::client::Client;
 use crate::grant::Grant;
-use crate::id::{Id, Incarnation, TokenId};
+use crate::id::{Id, TokenId};
 use crate::origin::Origin;
 use crate::secret::{Secret, at_rest, at_rest_option};
 use crate::time::Timestamp;
@@ -33,12 +33,12 @@ pub struct Record {
     /// The version of the format, 1.
     pub format: u32,
     /// New with every login.
-    pub incarnation: Incarnation,
+    pub incarnation: Id,
     /// Rises by one with every grant and every login, and is never reset.
     pub generation: u64,
     /// The incarnations before this one, newest last, at most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub superseded: Vec<Incarnation>,
+    pub superseded: Vec<Id>,
     /// Who asks, and where.
     pub client: Client,
     /// Whom the credential is for, where a server said so.
@@ -108,7 +108,7 @@ pub struct Slot {
 #[derive(Clone, Debug)]
 pub struct Login {
     /// 128 random bits, new with every login.
-    pub incarnation: Incarnation,
+    pub incarnation: Id,
     /// Who asks, and where.
     pub client: Client,
     /// Where the token may go.
@@ -180,7 +180,7 @@ impl Record {
 
     /// What a logout leaves: no token, no secret, and the lineage's name, so that a refresh in
     /// flight and a restored backup are both recognised.
-    pub fn logged_out(incarnation: Incarnation, generation: u64, at: Timestamp) -> Self {
+    pub fn logged_out(incarnation: Id, generation: u64, at: Timestamp) -> Self {
         Self {
             format: codec::FORMAT,
             incarnation,

@@ -120,6 +120,19 @@ pub trait BlobStore: Send + Sync + std::fmt::Debug {
     /// [`StoreError`], with the outcome of the save.
     async fn replace(&self, blob: &Blob) -> Result<Saved, StoreError>;
 
+    /// Keeps a copy of a blob that no key opens, where people and not programs find it, before a
+    /// login or a logout saves over it. The same blob again adds nothing.
+    ///
+    /// Written for those who have no place for copies: it keeps none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], if there is no copy; then nothing is saved over the blob.
+    async fn set_aside(&self, blob: &Blob) -> Result<(), StoreError> {
+        let _ = blob;
+        Ok(())
+    }
+
     /// What this backend is.
     fn capabilities(&self) -> Capabilities;
 }

@@ -1,5 +1,7 @@
 //! What goes wrong with a store, and who must act.
 
+use std::io::{self, ErrorKind};
+
 use regrant_core::StoreFault;
 
 /// Whether a save that failed changed anything.
@@ -32,12 +34,23 @@ impl StoreError {
         Self { kind, outcome: SaveOutcome::NotApplied, what, source: None }
     }
 
+    /// An error of the file system where something was to be written, its kind told from the
+    /// error: [`StoreFault::ReadOnly`], [`StoreFault::Full`], or else
+    /// [`StoreFault::Unavailable`].
+    pub fn io(what: &'static str, error: io::Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreFault::ReadOnly,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                StoreFault::Full
+            }
+            _ => StoreFault::Unavailable,
+        };
+        Self::new(kind, what).because(error)
+    }
+
     /// With the error it came from.
     #[must_use]
-    pub fn because(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }

@@ -28,6 +28,7 @@ pub enum Over {
 
 /// How a save of a record ended, when the store knows.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each save, which costs more than a move")]
 pub enum Kept {
     /// It is durable, under this version.
     Done(Version),

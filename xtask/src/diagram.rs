@@ -2,23 +2,24 @@
 //! `docs/state-machine.md` and into the README.
 
 mod render;
+mod source;
 
 use std::path::Path;
 use std::{fs, io};
 
 use anyhow::{Context as _, bail};
 
-use self::render::{Edge, page, render, with_block};
+use self::render::{page, render, with_block};
 use crate::workspace::Workspace;
 
 const PAGE: &str = "docs/state-machine.md";
 const README: &str = "README.md";
 
 pub(crate) fn run(workspace: &Workspace, check: bool) -> anyhow::Result<()> {
-    let edges = edges()?;
+    let edges = source::edges();
     let readme = read(&workspace.root().join(README))?
         .with_context(|| format!("{README} is not there; the diagram goes between its markers"))?;
-    let block = render(edges.iter().cloned());
+    let block = render(&edges);
     let drawn = [(PAGE, page(&edges)), (README, with_block(&readme, &block)?)];
 
     let mut drifted = Vec::new();
@@ -40,10 +41,6 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-fn edges() -> anyhow::Result<Vec<Edge>> {
-    bail!("the table of edges is not there yet")
 }
 
 fn read(path: &Path) -> anyhow::Result<Option<String>> {

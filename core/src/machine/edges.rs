@@ -135,6 +135,9 @@ edges! {
         Refreshing => Retrying,
         Valid => Retrying,
         Retrying => Retrying,
+    }
+    "a grant came late, after its attempt was given up or another process was refused"
+    GrantedLate {
         ServerRejected => Retrying,
         NeedsLogin => Retrying,
     }

@@ -1,21 +1,23 @@
 //! The lane to the store: one load or save at a time, for the job or for an errand.
 //!
+//! The file is long because every kind of errand meets every end of a save, and that table is
+//! read as one.
+//!
 //! An errand is a change of the record that needs no lease: it is tried over the version that is
 //! known, and where another process was faster, over what that process left.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::edges::Step;
 use super::job::{Asked, Ending, Job};
-use super::states::{Current, Death};
+use super::states::{Current, Death, log_in, log_out};
 use super::{Action, Candidate, Event, Machine, Outcome, Output, Over, Unsaved};
 use crate::client::Client;
 use crate::fault::StoreFault;
 use crate::grant::Grant;
 use crate::origin::Origin;
-use crate::record::{Login, Record, StateKind};
+use crate::record::{CoolDown, Login, Record};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -46,6 +48,8 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Errand {
     kind: Kind,
+    /// Whether the host waits for an answer.
+    asked: bool,
     /// Whether the store must be read first.
     read: bool,
     /// What the store holds is unreadable, and this may take its place.
@@ -58,7 +62,7 @@ pub(super) struct Errand {
 enum Kind {
     Reread,
     Login(Box<Login>),
-    Logout { revoking: Vec<u64>, revoked: bool, saved: bool },
+    Logout,
     Reconsider,
     Configure(Box<Client>),
     Allow(Origin),
@@ -76,27 +80,32 @@ enum Plan {
 
 impl Errand {
     fn new(kind: Kind, read: bool) -> Self {
-        Self { kind, read, over_damage: false, not_before: Timestamp::EPOCH, rounds: 0 }
+        let not_before = Timestamp::EPOCH;
+        Self { kind, asked: false, read, over_damage: false, not_before, rounds: 0 }
+    }
+
+    fn asked(kind: Kind, read: bool) -> Self {
+        Self { asked: true, ..Self::new(kind, read) }
     }
 
     pub(super) fn login(login: Box<Login>) -> Self {
-        Self::new(Kind::Login(login), false)
+        Self::asked(Kind::Login(login), false)
     }
 
     pub(super) fn logout() -> Self {
-        Self::new(Kind::Logout { revoking: Vec::new(), revoked: true, saved: false }, true)
+        Self::asked(Kind::Logout, true)
     }
 
     pub(super) fn reconsider() -> Self {
-        Self::new(Kind::Reconsider, true)
+        Self::asked(Kind::Reconsider, true)
     }
 
     pub(super) fn configure(client: Box<Client>) -> Self {
-        Self::new(Kind::Configure(client), false)
+        Self::asked(Kind::Configure(client), false)
     }
 
     pub(super) fn allow(origin: Origin) -> Self {
-        Self::new(Kind::Allow(origin), false)
+        Self::asked(Kind::Allow(origin), false)
     }
 
     pub(super) fn keep(asked: Asked, grant: Grant) -> Self {
@@ -109,18 +118,6 @@ impl Errand {
 
     fn is_reread(&self) -> bool {
         matches!(self.kind, Kind::Reread)
-    }
-
-    /// Whether the host waits for an answer.
-    fn is_asked_for(&self) -> bool {
-        match self.kind {
-            Kind::Login(_)
-            | Kind::Logout { .. }
-            | Kind::Reconsider
-            | Kind::Configure(_)
-            | Kind::Allow(_) => true,
-            Kind::Reread | Kind::Trust | Kind::Keep { .. } | Kind::Finish { .. } => false,
-        }
     }
 }
 
@@ -279,27 +276,22 @@ impl Machine {
             matches!(fault, StoreFault::Corrupt | StoreFault::UnknownFormat | StoreFault::WrongKey);
         let sealed_off = matches!(fault, StoreFault::KeyMissing | StoreFault::WrongKeySource);
         let Some(errand) = self.errands.front_mut() else { return };
-        match errand.kind {
-            Kind::Login(_) if damaged => {
-                errand.read = false;
-                errand.over_damage = true;
+        let replaceable = match errand.kind {
+            Kind::Login(_) => damaged,
+            Kind::Logout => damaged || sealed_off,
+            Kind::Keep { .. } | Kind::Finish { .. } => return self.put_off(),
+            Kind::Reread | Kind::Reconsider | Kind::Configure(_) | Kind::Allow(_) | Kind::Trust => {
+                false
             }
-            Kind::Logout { .. } if damaged || sealed_off => {
-                errand.read = false;
-                errand.over_damage = true;
-            }
-            Kind::Login(_)
-            | Kind::Logout { .. }
-            | Kind::Reconsider
-            | Kind::Configure(_)
-            | Kind::Allow(_) => self.end_errand(Err(fault)),
-            Kind::Reread => {
-                self.fail_store(fault);
-                self.end_errand(Err(fault));
-            }
-            Kind::Trust => self.end_errand(Err(fault)),
-            Kind::Keep { .. } | Kind::Finish { .. } => self.put_off(),
+        };
+        if replaceable {
+            (errand.read, errand.over_damage) = (false, true);
+            return;
         }
+        if errand.is_reread() {
+            self.fail_store(fault);
+        }
+        self.end_errand(Err(fault));
     }
 
     /// Tries the first errand again later, from a fresh reading.
@@ -325,16 +317,9 @@ impl Machine {
                     return Plan::Done(Ok(()));
                 }
                 let record = Record::login(login, self.record.as_ref());
-                Plan::Save(self.replacing(record, |state, new| state.logged_in(new)), over)
+                Plan::Save(self.replacing(record, log_in), over)
             }
-            Kind::Logout { saved: true, revoking, .. } => {
-                if revoking.is_empty() {
-                    Plan::Done(Ok(()))
-                } else {
-                    Plan::Wait
-                }
-            }
-            Kind::Logout { .. } => self.plan_logout(over),
+            Kind::Logout => self.plan_logout(over),
             Kind::Reconsider => self.plan_reconsider(),
             Kind::Configure(client) => {
                 let client = client.clone();
@@ -380,7 +365,7 @@ impl Machine {
             if over == Over::Damaged {
                 // Whose record it was cannot be read; the store knows what stood in the clear.
                 let end = Record::logged_out(crate::id::Id([0; 16]), 0, self.now);
-                return Plan::Save(self.replacing(end, |state, new| state.logged_out(new)), over);
+                return Plan::Save(self.replacing(end, log_out), over);
             }
             return Plan::Done(Ok(()));
         };
@@ -393,14 +378,14 @@ impl Machine {
         end.client = old.client.clone();
         end.client.client_secret = None;
         end.unknown.clone_from(&old.unknown);
-        Plan::Save(self.replacing(end, |state, new| state.logged_out(new)), over)
+        Plan::Save(self.replacing(end, log_out), over)
     }
 
     /// A record that takes the place of all there was.
     fn replacing(
         &self,
         record: Record,
-        turn: impl FnOnce(Current<'_>, Record) -> Step,
+        turn: impl for<'r> FnOnce(Current<'r>, Record) -> Step,
     ) -> Candidate {
         let mut whole = Box::new(self.record.clone().unwrap_or_else(|| record.clone()));
         let trigger = turn(Current::of(&mut whole), record).trigger;
@@ -410,11 +395,10 @@ impl Machine {
     /// The change itself is saved with the intent that follows from it.
     fn plan_reconsider(&mut self) -> Plan {
         let from = self.state();
-        if let Some(record) = self.record.as_mut() {
-            if let Some(step) = Current::of(record).reconsidered() {
-                self.reconsider = true;
-                self.tell_change(from, step.trigger);
-            }
+        let step = self.record.as_mut().and_then(|record| Current::of(record).reconsidered());
+        if let Some(step) = step {
+            self.reconsider = true;
+            self.tell_change(from, step.trigger);
         }
         Plan::Done(Ok(()))
     }
@@ -477,10 +461,8 @@ impl Machine {
                 let death = Death { reason: *reason, code: code.clone(), at: now };
                 Current::of(record).refused(death)
             }
-            Ending::Failed { failure, doubt, ahead } => {
-                let end = super::job::end_of(policy, record, asked, failure, *doubt, *ahead, now);
-                Current::of(record).failed(end)
-            }
+            Ending::Failed { .. } => super::job::end_of(policy, record, asked, ending, now)
+                .and_then(|end| Current::of(record).failed(end)),
         };
         match step {
             Some(step) => {
@@ -497,46 +479,24 @@ impl Machine {
         let generation = candidate.record.generation;
         let before = self.record.as_ref().map(tokens);
         let old_scope = self.record.as_ref().and_then(|r| r.slot()?.scope.clone());
-        let Some(mut errand) = self.errands.pop_front() else { return };
+        let client = self.record.as_ref().map(|record| Box::new(record.client.clone()));
+        let ends = candidate.record.cool_down.clone();
+        let Some(errand) = self.errands.front() else { return };
+        let whole = matches!(errand.kind, Kind::Login(_) | Kind::Logout);
+        if whole {
+            self.forget_reports();
+        }
+        self.install(candidate);
+        if whole {
+            self.abandon_job();
+        }
         if late {
             self.tell(Event::SavedAtLast { generation });
         }
-        match &mut errand.kind {
-            Kind::Login(_) => {
-                self.forget_reports();
-                self.install(candidate);
-                self.tell(Event::LoggedIn { generation });
-                self.abandon_job();
-                self.answer_errand(&errand, Ok(()));
-            }
-            Kind::Logout { revoking, saved, .. } => {
-                self.forget_reports();
-                let client = self.record.as_ref().map(|record| Box::new(record.client.clone()));
-                self.install(candidate);
-                self.abandon_job();
-                *saved = true;
-                let deadline = self.now + self.policy.store;
-                for (token, hint) in before.into_iter().flatten().flatten() {
-                    if let Some(client) = client.clone() {
-                        if client.revocation_endpoint.is_some() {
-                            let action = Action::Revoke { client, token, hint };
-                            revoking.push(self.act(action, deadline));
-                        }
-                    }
-                }
-                errand.not_before = Timestamp::NEVER;
-                let waits = !revoking.is_empty();
-                self.errands.push_back(errand);
-                if !waits {
-                    self.end_logout(false);
-                }
-            }
-            Kind::Configure(_) | Kind::Allow(_) => {
-                self.install(candidate);
-                self.answer_errand(&errand, Ok(()));
-            }
-            Kind::Keep { .. } => {
-                self.install(candidate);
+        match self.errands.front().map(|errand| &errand.kind) {
+            Some(Kind::Login(_)) => self.tell(Event::LoggedIn { generation }),
+            Some(Kind::Logout) => self.revoke(client, before.into_iter().flatten().flatten()),
+            Some(Kind::Keep { .. }) => {
                 if !late {
                     self.tell(Event::Refreshed { generation });
                 }
@@ -544,25 +504,59 @@ impl Machine {
                 if scope != old_scope {
                     self.tell(Event::ScopeChanged { scope });
                 }
-                self.job_ended();
             }
-            Kind::Finish { ending, .. } => {
-                let delayed = match ending {
-                    Ending::Failed { failure, .. } => candidate
-                        .record
-                        .cool_down
-                        .as_ref()
-                        .map(|c| (failure.cause, failure.code.clone(), c.until)),
-                    Ending::Refused { .. } => None,
-                };
-                self.install(candidate);
-                if let Some((cause, code, retry_at)) = delayed {
-                    self.tell(Event::Delayed { cause, code, retry_at });
+            Some(Kind::Finish { ending: Ending::Failed { .. }, .. }) => {
+                if let Some(CoolDown { cause, code, until, .. }) = ends {
+                    self.tell(Event::Delayed { cause, code, retry_at: until });
                 }
-                self.job_ended();
             }
-            Kind::Trust | Kind::Reread | Kind::Reconsider => self.install(candidate),
+            Some(
+                Kind::Finish { ending: Ending::Refused { .. }, .. }
+                | Kind::Configure(_)
+                | Kind::Allow(_)
+                | Kind::Trust
+                | Kind::Reread
+                | Kind::Reconsider,
+            )
+            | None => {}
         }
+        self.end_errand(Ok(()));
+    }
+
+    /// Revokes what a logout took away, from memory: the tombstone is saved.
+    fn revoke(
+        &mut self,
+        client: Option<Box<Client>>,
+        tokens: impl Iterator<Item = (Secret, &'static str)>,
+    ) {
+        let client = client.filter(|client| client.revocation_endpoint.is_some());
+        let deadline = self.now + self.policy.store;
+        self.revoked = true;
+        for (token, hint) in tokens {
+            match client.clone() {
+                Some(client) => {
+                    let id = self.act(Action::Revoke { client, token, hint }, deadline);
+                    self.revoking.push(id);
+                }
+                None => self.revoked = false,
+            }
+        }
+        self.tell_logged_out();
+    }
+
+    fn tell_logged_out(&mut self) {
+        if self.revoking.is_empty() {
+            self.tell(Event::LoggedOut { revoked: self.revoked });
+        }
+    }
+
+    /// A revocation has ended. False if it was none of a logout.
+    pub(super) fn on_revoked(&mut self, id: u64, outcome: &Outcome) -> bool {
+        let Some(at) = self.revoking.iter().position(|out| *out == id) else { return false };
+        self.revoking.remove(at);
+        self.revoked &= matches!(outcome, Outcome::Revoked { confirmed: true });
+        self.tell_logged_out();
+        true
     }
 
     /// The first errand's save failed, or nobody knows.
@@ -591,20 +585,14 @@ impl Machine {
                     self.end_errand(Err(fault));
                 }
             }
-            Kind::Login(_) | Kind::Configure(_) | Kind::Allow(_) | Kind::Reconsider
-                if unknown && errand.rounds < 2 =>
-            {
+            // Read back what came of it.
+            _ if errand.asked && unknown && errand.rounds < 2 => {
                 errand.rounds += 1;
                 errand.read = true;
             }
-            Kind::Logout { .. } if errand.rounds < 5 => self.put_off(),
-            Kind::Login(_)
-            | Kind::Logout { .. }
-            | Kind::Configure(_)
-            | Kind::Allow(_)
-            | Kind::Reconsider
-            | Kind::Reread
-            | Kind::Trust => self.end_errand(Err(fault)),
+            // Nobody else would end what a logout leaves behind.
+            Kind::Logout if errand.rounds < 5 => self.put_off(),
+            _ => self.end_errand(Err(fault)),
         }
     }
 
@@ -622,64 +610,17 @@ impl Machine {
         let Some(errand) = self.errands.pop_front() else { return };
         match errand.kind {
             Kind::Keep { .. } | Kind::Finish { .. } => self.job_ended(),
-            Kind::Logout { .. } => {
-                self.tell(Event::LoggedOut { revoked: false });
-                self.answer_errand(&errand, result);
-            }
             Kind::Trust => self.accepted.clear(),
-            Kind::Login(_)
-            | Kind::Reconsider
-            | Kind::Configure(_)
-            | Kind::Allow(_)
-            | Kind::Reread => self.answer_errand(&errand, result),
-        }
-    }
-
-    fn answer_errand(&mut self, errand: &Errand, result: Result<(), StoreFault>) {
-        if errand.is_asked_for() {
-            self.out.push_back(Output::Answered(result));
-        }
-    }
-
-    /// A revocation of a logout has ended. False if it was none.
-    pub(super) fn errand_revoked(&mut self, id: u64, outcome: &Outcome) -> bool {
-        let ok = matches!(outcome, Outcome::Revoked { confirmed: true });
-        let mut found = false;
-        let mut over = false;
-        for errand in &mut self.errands {
-            if let Kind::Logout { revoking, revoked, saved: true } = &mut errand.kind {
-                if let Some(at) = revoking.iter().position(|out| *out == id) {
-                    revoking.remove(at);
-                    *revoked &= ok;
-                    found = true;
-                    over = revoking.is_empty();
-                }
-            }
-        }
-        if over {
-            self.end_logout(true);
-        }
-        found
-    }
-
-    fn end_logout(&mut self, asked: bool) {
-        let done = |errand: &Errand| match &errand.kind {
-            Kind::Logout { saved, revoking, .. } => *saved && revoking.is_empty(),
             Kind::Reread
             | Kind::Login(_)
+            | Kind::Logout
             | Kind::Reconsider
             | Kind::Configure(_)
-            | Kind::Allow(_)
-            | Kind::Trust
-            | Kind::Keep { .. }
-            | Kind::Finish { .. } => false,
-        };
-        let Some(at) = self.errands.iter().position(done) else { return };
-        let Some(errand) = self.errands.remove(at) else { return };
-        if let Kind::Logout { revoked, .. } = errand.kind {
-            self.tell(Event::LoggedOut { revoked: asked && revoked });
+            | Kind::Allow(_) => {}
         }
-        self.answer_errand(&errand, Ok(()));
+        if errand.asked {
+            self.out.push_back(Output::Answered(result));
+        }
     }
 
     /// The store did not do what it was asked.
@@ -701,9 +642,6 @@ fn errand_rounds(errand: Option<&Errand>) -> u32 {
 
 /// The tokens of a record, the refresh token first, as RFC 7009 section 2.1 names them.
 fn tokens(record: &Record) -> [Option<(Secret, &'static str)>; 2] {
-    if record.state() == StateKind::NeedsLogin && record.is_logged_out() {
-        return [None, None];
-    }
     [
         record.refresh_token.clone().map(|token| (token, "refresh_token")),
         record.slot().map(|slot| (slot.access_token.clone(), "access_token")),

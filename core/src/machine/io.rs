@@ -50,8 +50,7 @@ pub enum Input {
     },
     /// A login brought a new grant. Answered by [`Output::Answered`].
     LoggedIn(Box<Login>),
-    /// The user logs out. Answered by [`Output::Answered`] after the tokens were revoked, as far
-    /// as that went.
+    /// The user logs out. Answered by [`Output::Answered`].
     LoggedOut,
     /// A refused refresh token is to be tried once more. Answered by [`Output::Answered`]; what
     /// comes of it shows in the view.
@@ -78,7 +77,9 @@ pub enum Output {
     },
     /// Something that people or programs may want to know.
     Event(Event),
-    /// The oldest unanswered login, logout, reconsideration, configuration or origin has ended.
+    /// The login, logout, reconsideration, change of configuration or origin that was told last
+    /// has ended. The host tells the next one after this answer. A logout is answered when its
+    /// tombstone is saved; [`Event::LoggedOut`] follows when its tokens are revoked.
     Answered(Result<(), StoreFault>),
     /// Nothing is under way any more and nothing will begin.
     Stopped,

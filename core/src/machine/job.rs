@@ -1,4 +1,7 @@
 //! The one refresh under way: lease, re-read, intent, token request, save.
+//!
+//! The file is long because a job is one thing that is read from top to bottom: each step says
+//! what the next one is, and apart they would say it less clearly.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -11,7 +14,7 @@ use super::{Action, Event, Machine, OVERDUE, Outcome, Over, Policy, Rotation};
 use crate::client::Client;
 use crate::fault::StoreFault;
 use crate::grant::{Answer, Applied, Failure, Refusal, RefusalKind};
-use crate::id::{Id, Incarnation};
+use crate::id::Id;
 use crate::record::{Cause, CoolDown, Intent, LoginReason, Record, Refresh};
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -89,7 +92,7 @@ pub(super) enum Lease {
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) id: u64,
-    pub(super) incarnation: Incarnation,
+    pub(super) incarnation: Id,
     pub(super) generation: u64,
     pub(super) nonce: Id,
     pub(super) sent: Secret,
@@ -132,99 +135,62 @@ pub(super) struct Attempt {
 #[derive(Clone, Debug)]
 pub(super) enum Ending {
     Refused { reason: LoginReason, code: Option<String> },
-    Failed { failure: Failure, doubt: Option<Timestamp>, ahead: bool },
+    Failed { failure: Failure, doubt: Option<Timestamp>, ahead: bool, successor: Option<Secret> },
 }
 
 impl Job {
     /// Whether the job needs the lane before any errand.
     pub(super) fn wants_lane(&self) -> bool {
-        match self {
-            Self::Looking { out, .. } | Self::Reading { out } => !out,
-            Self::Deciding { .. } => true,
-            Self::Idle
-            | Self::Acquiring { .. }
-            | Self::Waiting { .. }
-            | Self::Holding { .. }
-            | Self::Judging
-            | Self::Beginning { .. }
-            | Self::Pausing { .. }
-            | Self::Asking { .. }
-            | Self::Ending
-            | Self::Releasing { .. } => false,
-        }
+        matches!(
+            self,
+            Self::Looking { out: false, .. } | Self::Reading { out: false } | Self::Deciding { .. }
+        )
     }
 
     /// When the job goes on by itself.
     pub(super) fn wake_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Waiting { until, .. } | Self::Holding { until } | Self::Pausing { until, .. } => {
-                Some(*until)
-            }
-            Self::Acquiring { deadline, .. } | Self::Releasing { deadline, .. } => {
-                Some(*deadline + OVERDUE + Duration::from_millis(1))
-            }
-            Self::Asking { attempt, .. } => {
-                Some(attempt.deadline + OVERDUE + Duration::from_millis(1))
-            }
-            Self::Idle
-            | Self::Looking { .. }
-            | Self::Reading { .. }
-            | Self::Deciding { .. }
-            | Self::Judging
-            | Self::Beginning { .. }
-            | Self::Ending => None,
+        if let Self::Waiting { until, .. } | Self::Holding { until } | Self::Pausing { until, .. } =
+            self
+        {
+            return Some(*until);
         }
+        let (_, deadline) = self.out()?;
+        Some(deadline + OVERDUE + Duration::from_millis(1))
+    }
+
+    /// The action that is out, and when its answer is due.
+    fn out(&self) -> Option<(u64, Timestamp)> {
+        if let Self::Acquiring { id, deadline, .. } | Self::Releasing { id, deadline } = self {
+            return Some((*id, *deadline));
+        }
+        if let Self::Asking { attempt, id } = self {
+            return Some((*id, attempt.deadline));
+        }
+        None
     }
 
     /// The action whose answer did not come, and what that is taken for.
     pub(super) fn overdue(&self, now: Timestamp) -> Option<(u64, Outcome)> {
-        let lost = |deadline: Timestamp| now > deadline + OVERDUE;
-        match self {
-            Self::Acquiring { id, deadline, .. } if lost(*deadline) => {
-                Some((*id, Outcome::Failed(StoreFault::Unavailable)))
-            }
-            Self::Releasing { id, deadline } if lost(*deadline) => Some((*id, Outcome::Released)),
-            Self::Asking { id, attempt } if lost(attempt.deadline) => {
-                let failure = Failure {
-                    cause: Cause::NoAnswer,
-                    applied: Applied::PerhapsLater,
-                    retry_after: None,
-                    code: None,
-                };
-                Some((*id, Outcome::Answered(Answer::Failed(failure))))
-            }
-            Self::Idle
-            | Self::Acquiring { .. }
-            | Self::Waiting { .. }
-            | Self::Looking { .. }
-            | Self::Reading { .. }
-            | Self::Deciding { .. }
-            | Self::Holding { .. }
-            | Self::Judging
-            | Self::Beginning { .. }
-            | Self::Pausing { .. }
-            | Self::Asking { .. }
-            | Self::Ending
-            | Self::Releasing { .. } => None,
-        }
+        let (id, _) = self.out().filter(|(_, deadline)| now > *deadline + OVERDUE)?;
+        let outcome = if let Self::Asking { .. } = self {
+            Outcome::Answered(Answer::Failed(Failure {
+                cause: Cause::NoAnswer,
+                applied: Applied::PerhapsLater,
+                retry_after: None,
+                code: None,
+            }))
+        } else {
+            Outcome::Failed(StoreFault::Unavailable)
+        };
+        Some((id, outcome))
     }
 
     /// Whether an attempt of this process is under way whose first try has failed.
     pub(super) fn has_failed_once(&self) -> bool {
-        match self {
-            Self::Pausing { attempt, .. } | Self::Asking { attempt, .. } => attempt.failed,
-            Self::Idle
-            | Self::Acquiring { .. }
-            | Self::Waiting { .. }
-            | Self::Looking { .. }
-            | Self::Reading { .. }
-            | Self::Deciding { .. }
-            | Self::Holding { .. }
-            | Self::Judging
-            | Self::Beginning { .. }
-            | Self::Ending
-            | Self::Releasing { .. } => false,
+        if let Self::Pausing { attempt, .. } | Self::Asking { attempt, .. } = self {
+            return attempt.failed;
         }
+        false
     }
 
     /// Whether the outcome of this job is still open.
@@ -237,57 +203,31 @@ impl Machine {
     /// Goes on with the job. False if there is nothing to go on with.
     pub(super) fn step_job(&mut self) -> bool {
         let free = matches!(self.lane, Lane::Idle);
-        match &mut self.job {
-            Job::Idle => {
-                if self.stopping || self.need(self.now).is_none() {
-                    return false;
-                }
-                self.acquire(0);
-                true
+        let due = |until: Timestamp| self.stopping || until <= self.now;
+        match core::mem::replace(&mut self.job, Job::Idle) {
+            Job::Idle if !self.stopping && self.need(self.now).is_some() => self.acquire(0),
+            Job::Waiting { until, .. } if due(until) && self.stopping => {}
+            Job::Waiting { until, looks } if due(until) => {
+                self.job = Job::Looking { out: false, looks };
             }
-            Job::Waiting { until, looks } if self.stopping || *until <= self.now => {
-                let looks = *looks;
-                self.job =
-                    if self.stopping { Job::Idle } else { Job::Looking { out: false, looks } };
-                true
-            }
-            Job::Holding { until } if self.stopping || *until <= self.now => {
-                if self.stopping {
-                    self.release();
-                } else {
-                    self.job = Job::Reading { out: false };
-                }
-                true
-            }
-            Job::Looking { out, .. } | Job::Reading { out } if !*out && free => {
-                *out = true;
+            Job::Holding { until } if due(until) && self.stopping => self.release(),
+            Job::Holding { until } if due(until) => self.job = Job::Reading { out: false },
+            Job::Looking { out: false, looks } if free => {
+                self.job = Job::Looking { out: true, looks };
                 self.load(Whose::Job);
-                true
             }
-            Job::Deciding { raised, rounds } if free => {
-                let (raised, rounds) = (*raised, *rounds);
-                self.decide(raised, rounds);
-                true
+            Job::Reading { out: false } if free => {
+                self.job = Job::Reading { out: true };
+                self.load(Whose::Job);
             }
-            Job::Pausing { until, .. } if self.stopping || *until <= self.now => {
-                if let Job::Pausing { attempt, .. } = core::mem::replace(&mut self.job, Job::Idle) {
-                    self.ask(attempt);
-                }
-                true
+            Job::Deciding { raised, rounds } if free => self.decide(raised, rounds),
+            Job::Pausing { attempt, until } if due(until) => self.ask(attempt),
+            unchanged => {
+                self.job = unchanged;
+                return false;
             }
-            Job::Waiting { .. }
-            | Job::Holding { .. }
-            | Job::Looking { .. }
-            | Job::Reading { .. }
-            | Job::Deciding { .. }
-            | Job::Pausing { .. }
-            | Job::Acquiring { .. }
-            | Job::Judging
-            | Job::Beginning { .. }
-            | Job::Asking { .. }
-            | Job::Ending
-            | Job::Releasing { .. } => false,
         }
+        true
     }
 
     fn acquire(&mut self, looks: u32) {
@@ -338,35 +278,18 @@ impl Machine {
 
     /// An action of the job has ended.
     pub(super) fn job_done(&mut self, id: u64, outcome: Outcome) {
-        match &self.job {
-            Job::Acquiring { id: out, looks, .. } if *out == id => {
-                let looks = *looks;
-                self.acquired(outcome, looks);
+        if self.job.out().is_none_or(|(out, _)| out != id) {
+            return self.answered_late(id, outcome);
+        }
+        match (core::mem::replace(&mut self.job, Job::Idle), outcome) {
+            (Job::Acquiring { looks, .. }, outcome) => self.acquired(outcome, looks),
+            (Job::Asking { attempt, .. }, Outcome::Answered(answer)) => {
+                self.answered(attempt, answer);
             }
-            Job::Releasing { id: out, .. } if *out == id => self.job = Job::Idle,
-            Job::Asking { id: out, .. } if *out == id => {
-                if let (Job::Asking { attempt, .. }, Outcome::Answered(answer)) =
-                    (core::mem::replace(&mut self.job, Job::Idle), outcome)
-                {
-                    self.answered(attempt, answer);
-                } else {
-                    // Whatever the host meant, it was no answer.
-                    self.release();
-                }
-            }
-            Job::Idle
-            | Job::Acquiring { .. }
-            | Job::Waiting { .. }
-            | Job::Looking { .. }
-            | Job::Reading { .. }
-            | Job::Deciding { .. }
-            | Job::Holding { .. }
-            | Job::Judging
-            | Job::Beginning { .. }
-            | Job::Pausing { .. }
-            | Job::Asking { .. }
-            | Job::Ending
-            | Job::Releasing { .. } => self.answered_late(id, outcome),
+            // Whatever the host meant, it was no answer.
+            (Job::Asking { .. }, _) => self.release(),
+            // Released, or something that is never out.
+            (_, _) => {}
         }
     }
 
@@ -401,19 +324,9 @@ impl Machine {
                 self.holder = Some(holder);
                 self.wait(looks);
             }
-            Outcome::Failed(fault) | Outcome::Unknown(fault) => {
-                self.job = Job::Idle;
-                self.fail_store(fault);
-            }
-            Outcome::Released
-            | Outcome::Loaded(_)
-            | Outcome::Saved(_)
-            | Outcome::Mismatch(_)
-            | Outcome::Answered(_)
-            | Outcome::Revoked { .. } => {
-                self.job = Job::Idle;
-                self.fail_store(StoreFault::Unavailable);
-            }
+            Outcome::Failed(fault) | Outcome::Unknown(fault) => self.fail_store(fault),
+            // Whatever the host meant, it was no answer.
+            _ => self.fail_store(StoreFault::Unavailable),
         }
     }
 
@@ -623,7 +536,7 @@ impl Machine {
                 retry_after: None,
                 code: None,
             };
-            return self.finish(attempt, failure);
+            return self.finish(*attempt, failure, None);
         }
         attempt.tries += 1;
         attempt.asked.asked_at = self.now;
@@ -679,9 +592,15 @@ impl Machine {
                     retry_after: None,
                     code: Some("use_dpop_nonce".into()),
                 };
-                self.finish(attempt, failure);
+                self.finish(*attempt, failure, None);
             }
             Answer::Failed(failure) => self.failed(attempt, failure),
+            Answer::Unusable { refresh_token, failure } => {
+                let (cause, code) = (failure.cause, failure.code.clone());
+                self.tell(Event::TryFailed { cause, code, next_try_at: None });
+                attempt.doubt = None;
+                self.finish(*attempt, failure, Some(refresh_token));
+            }
         }
     }
 
@@ -717,7 +636,7 @@ impl Machine {
                 attempt.asked.extra += 1;
                 self.job = Job::Pausing { attempt, until };
             }
-            None => self.finish(attempt, failure),
+            None => self.finish(*attempt, failure, None),
         }
     }
 
@@ -761,10 +680,10 @@ impl Machine {
     }
 
     /// The attempt ends without an answer.
-    fn finish(&mut self, attempt: Box<Attempt>, failure: Failure) {
+    fn finish(&mut self, attempt: Attempt, failure: Failure, successor: Option<Secret>) {
         let replay_left = attempt.replays > 0;
         let ahead = attempt.need == Need::Ahead;
-        let ending = Ending::Failed { failure, doubt: attempt.doubt, ahead };
+        let ending = Ending::Failed { failure, doubt: attempt.doubt, ahead, successor };
         let mut asked = attempt.asked;
         // A replay that had to wait is due when the intent ends; afterwards nothing is.
         if !replay_left {
@@ -780,11 +699,10 @@ pub(super) fn end_of(
     policy: &Policy,
     record: &Record,
     asked: &Asked,
-    failure: &Failure,
-    doubt: Option<Timestamp>,
-    ahead: bool,
+    ending: &Ending,
     now: Timestamp,
-) -> End {
+) -> Option<End> {
+    let Ending::Failed { failure, doubt, ahead, successor } = ending else { return None };
     let streak = record.cool_down.as_ref().map_or(0, |old| old.streak);
     let replay_due = doubt.is_some() && asked.intent_deadline > now;
     let streak = if replay_due { streak } else { streak + 1 };
@@ -794,16 +712,14 @@ pub(super) fn end_of(
         (None, _) if replay_due => asked.intent_deadline,
         (None, _) => now + policy.cool_down_after(policy.cool_down, streak),
     };
-    End {
-        cool_down: CoolDown {
-            until,
-            cause: failure.cause,
-            code: failure.code.clone(),
-            streak,
-            // A Retry-After delays both.
-            ahead_only: ahead && failure.retry_after.is_none(),
-        },
-        doubt,
-        budget: record.budget,
-    }
+    let cool_down = CoolDown {
+        until,
+        cause: failure.cause,
+        code: failure.code.clone(),
+        streak,
+        // A Retry-After delays both.
+        ahead_only: *ahead && failure.retry_after.is_none(),
+    };
+    let successor = successor.clone();
+    Some(End { cool_down, successor, doubt: *doubt, budget: record.budget })
 }

@@ -101,10 +101,8 @@ impl Machine {
                 None => genuine = true,
             }
         }
-        if !genuine {
-            if let Some(step) = Current::of(record).still_rejected(self.before) {
-                candidate.trigger = step.trigger;
-            }
+        if !genuine && let Some(step) = Current::of(record).still_rejected(self.before) {
+            candidate.trigger = step.trigger;
         }
         Some((candidate, events))
     }
@@ -136,10 +134,10 @@ impl Machine {
     pub(super) fn settled(&self) -> Option<Candidate> {
         let mut candidate = self.candidate()?;
         candidate.claims = 0;
-        if !self.claims.is_empty() {
-            if let Some(slot) = candidate.record.slots.get_mut(&0) {
-                slot.access = self.before;
-            }
+        if !self.claims.is_empty()
+            && let Some(slot) = candidate.record.slots.get_mut(&0)
+        {
+            slot.access = self.before;
         }
         Some(candidate)
     }

@@ -21,6 +21,7 @@ use super::edges::{Row, Step, go, on};
 use crate::grant::Grant;
 use crate::origin::Origin;
 use crate::record::{Access, Budget, CoolDown, Intent, LoginReason, Record, Refresh, StateKind};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// A record on loan to the state that its facts spell.
@@ -53,6 +54,8 @@ pub(super) struct Begin {
 /// What an attempt writes when it ends without an answer.
 pub(super) struct End {
     pub(super) cool_down: CoolDown,
+    /// A new refresh token that came without a usable access token.
+    pub(super) successor: Option<Secret>,
     pub(super) doubt: Option<Timestamp>,
     pub(super) budget: Budget,
 }
@@ -165,27 +168,27 @@ impl<'r> Current<'r> {
             Self::NeedsLogin(state) => adopt(state, news),
         }
     }
+}
 
-    pub(super) fn logged_in(self, login: Record) -> Step {
-        match self {
-            Self::Valid(state) => go::<on::LoggedIn, _, Valid<'_>>(state, |r| *r = login),
-            Self::ServerRejected(state) => go::<on::LoggedIn, _, Valid<'_>>(state, |r| *r = login),
-            Self::Refreshing(state) => go::<on::LoggedIn, _, Valid<'_>>(state, |r| *r = login),
-            Self::Retrying(state) => go::<on::LoggedIn, _, Valid<'_>>(state, |r| *r = login),
-            Self::NeedsLogin(state) => go::<on::LoggedIn, _, Valid<'_>>(state, |r| *r = login),
-        }
+/// From any state, by a login.
+pub(super) fn log_in(state: Current<'_>, login: Record) -> Step {
+    match state {
+        Current::Valid(from) => go::<on::LoggedIn, _, Valid<'_>>(from, |r| *r = login),
+        Current::ServerRejected(from) => go::<on::LoggedIn, _, Valid<'_>>(from, |r| *r = login),
+        Current::Refreshing(from) => go::<on::LoggedIn, _, Valid<'_>>(from, |r| *r = login),
+        Current::Retrying(from) => go::<on::LoggedIn, _, Valid<'_>>(from, |r| *r = login),
+        Current::NeedsLogin(from) => go::<on::LoggedIn, _, Valid<'_>>(from, |r| *r = login),
     }
+}
 
-    pub(super) fn logged_out(self, end: Record) -> Step {
-        match self {
-            Self::Valid(state) => go::<on::LoggedOut, _, NeedsLogin<'_>>(state, |r| *r = end),
-            Self::ServerRejected(state) => {
-                go::<on::LoggedOut, _, NeedsLogin<'_>>(state, |r| *r = end)
-            }
-            Self::Refreshing(state) => go::<on::LoggedOut, _, NeedsLogin<'_>>(state, |r| *r = end),
-            Self::Retrying(state) => go::<on::LoggedOut, _, NeedsLogin<'_>>(state, |r| *r = end),
-            Self::NeedsLogin(state) => go::<on::LoggedOut, _, NeedsLogin<'_>>(state, |r| *r = end),
-        }
+/// From any state, by a logout.
+pub(super) fn log_out(state: Current<'_>, end: Record) -> Step {
+    match state {
+        Current::Valid(from) => go::<on::LoggedOut, _, NeedsLogin<'_>>(from, |r| *r = end),
+        Current::ServerRejected(from) => go::<on::LoggedOut, _, NeedsLogin<'_>>(from, |r| *r = end),
+        Current::Refreshing(from) => go::<on::LoggedOut, _, NeedsLogin<'_>>(from, |r| *r = end),
+        Current::Retrying(from) => go::<on::LoggedOut, _, NeedsLogin<'_>>(from, |r| *r = end),
+        Current::NeedsLogin(from) => go::<on::LoggedOut, _, NeedsLogin<'_>>(from, |r| *r = end),
     }
 }
 
@@ -263,7 +266,10 @@ impl Record {
         self.attempt = None;
         self.cool_down = Some(end.cool_down);
         self.budget = end.budget;
-        if let Some(since) = end.doubt {
+        if let Some(successor) = end.successor {
+            self.refresh_token = Some(successor);
+            self.refresh = Refresh::Usable;
+        } else if let Some(since) = end.doubt {
             self.doubt(since);
         }
     }
@@ -310,10 +316,10 @@ impl Record {
 
     /// Forgets a refused refresh token that was kept long enough.
     pub(super) fn prune(&mut self, kept: Duration, now: Timestamp) {
-        if let Refresh::Dead { at, .. } = &self.refresh {
-            if now.since(*at) >= kept {
-                self.refresh_token = None;
-            }
+        if let Refresh::Dead { at, .. } = &self.refresh
+            && now.since(*at) >= kept
+        {
+            self.refresh_token = None;
         }
     }
 }

@@ -65,10 +65,11 @@ impl Machine {
         need: Need,
         now: Timestamp,
     ) -> Option<(Blocked, Timestamp)> {
-        if let Some(cool_down) = &record.cool_down {
-            if cool_down.until > now && (need == Need::Ahead || !cool_down.ahead_only) {
-                return Some((Blocked::CoolDown(cool_down.cause), cool_down.until));
-            }
+        if let Some(cool_down) = &record.cool_down
+            && cool_down.until > now
+            && (need == Need::Ahead || !cool_down.ahead_only)
+        {
+            return Some((Blocked::CoolDown(cool_down.cause), cool_down.until));
         }
         // A replay would kill the grant; the access token is kept until it is rejected.
         let in_doubt =

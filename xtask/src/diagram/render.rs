@@ -10,13 +10,28 @@ pub(super) type Edge = (Option<String>, String, String, String);
 const BEGIN: &str = "<!-- diagram:begin -->";
 const END: &str = "<!-- diagram:end -->";
 
-/// The Mermaid diagram as a fenced block. Edges between the same two states share one arrow, in
-/// the order of the table; a trigger that has several rows there is written once.
-pub(super) fn render(
-    edges: impl Iterator<Item = (Option<String>, String, String, String)>,
-) -> String {
+/// The Mermaid diagram as a fenced block, and below it what is not drawn.
+///
+/// Edges between the same two states share one arrow, in the order of the table; a trigger that
+/// has several rows there is written once. A trigger that leads out of every state would cover
+/// the picture with arrows and is named below instead, as is one that leads back to its own state
+/// and the first load.
+pub(super) fn render(edges: &[Edge]) -> String {
     let mut arrows: Vec<(Option<String>, String, Vec<String>)> = Vec::new();
-    for (from, to, trigger, _) in edges {
+    let mut everywhere: Vec<String> = Vec::new();
+    let mut staying: Vec<String> = Vec::new();
+    for (from, to, trigger, why) in edges.iter().cloned() {
+        if leads_out_of_every_state(edges, &trigger) {
+            let line = format!("- `{trigger}`, from any state: {}.\n", cell(&why));
+            if !everywhere.contains(&line) {
+                everywhere.push(line);
+            }
+            continue;
+        }
+        if from.as_ref() == Some(&to) {
+            staying.push(format!("`{trigger}` in {to}"));
+            continue;
+        }
         match arrows.iter_mut().find(|(start, end, _)| *start == from && *end == to) {
             Some((_, _, triggers)) if triggers.contains(&trigger) => {}
             Some((_, _, triggers)) => triggers.push(trigger),
@@ -29,7 +44,26 @@ pub(super) fn render(
         let _ = writeln!(text, "    {from} --> {to}: {}", triggers.join("<br/>"));
     }
     text.push_str("```\n");
+    if !(everywhere.is_empty() && staying.is_empty()) {
+        text.push_str("\nNot drawn:\n\n");
+        text.extend(everywhere);
+        if !staying.is_empty() {
+            let _ = writeln!(
+                text,
+                "- changes of the facts that leave the name as it is: {}.",
+                staying.join(", ")
+            );
+        }
+    }
     text
+}
+
+/// Whether this trigger has rows from every state that the table knows, or from none at all.
+fn leads_out_of_every_state(edges: &[Edge], trigger: &str) -> bool {
+    let rows = || edges.iter().filter(|(_, _, name, _)| name == trigger);
+    let states = edges.iter().map(|(_, to, _, _)| to);
+    rows().all(|(from, ..)| from.is_none())
+        || states.clone().all(|state| rows().any(|(from, ..)| from.as_ref() == Some(state)))
 }
 
 /// All of `docs/state-machine.md`.
@@ -39,7 +73,7 @@ pub(super) fn page(edges: &[Edge]) -> String {
          Drawn by `cargo xtask diagram` from the table of edges in `core/`. Change the table, not \
          this page.\n\n",
     );
-    text.push_str(&render(edges.iter().cloned()));
+    text.push_str(&render(edges));
     let _ = write!(text, "\n## Every edge ({})\n\n", edges.len());
     text.push_str("| from | trigger | to | why |\n|---|---|---|---|\n");
     for (from, to, trigger, why) in edges {
@@ -76,35 +110,41 @@ mod tests {
 
     fn edges() -> Vec<Edge> {
         vec![
-            edge(None, "Valid", "loaded", "the record has a trusted token"),
-            edge(Some("Valid"), "ServerRejected", "rejected", "the server | decides"),
-            edge(Some("Refreshing"), "Retrying", "granted", "a grant of our own"),
-            edge(Some("Refreshing"), "Retrying", "adopted", "another process\nwas faster"),
-            edge(Some("Refreshing"), "Retrying", "granted", "a grant that came late"),
+            edge(None, "Valid", "loaded", "the first load"),
+            edge(Some("Valid"), "Retrying", "rejected", "the server | decides"),
+            edge(Some("Retrying"), "Valid", "accepted", "a grant of our own"),
+            edge(Some("Retrying"), "Valid", "mended", "another process\nwas faster"),
+            edge(Some("Retrying"), "Valid", "accepted", "a grant that came late"),
+            edge(Some("Valid"), "Valid", "failed", "ahead of need"),
+            edge(Some("Valid"), "Valid", "adopted", "taken over"),
+            edge(Some("Retrying"), "Valid", "adopted", "taken over"),
         ]
     }
 
     #[test]
-    fn parallel_edges_share_one_arrow_and_a_trigger_is_written_once() {
+    fn parallel_edges_share_one_arrow_and_what_is_everywhere_is_named_below() {
         let expected = "\
 ```mermaid
 stateDiagram-v2
-    [*] --> Valid: loaded
-    Valid --> ServerRejected: rejected
-    Refreshing --> Retrying: granted<br/>adopted
+    Valid --> Retrying: rejected
+    Retrying --> Valid: accepted<br/>mended
 ```
+
+Not drawn:
+
+- `loaded`, from any state: the first load.
+- `adopted`, from any state: taken over.
+- changes of the facts that leave the name as it is: `failed` in Valid.
 ";
-        assert_eq!(render(edges().into_iter()), expected);
+        assert_eq!(render(&edges()), expected);
     }
 
     #[test]
     fn the_page_has_every_row_of_the_table() {
         let page = page(&edges());
-        assert!(page.contains("## Every edge (5)"), "{page}");
-        assert!(
-            page.contains("| (first load) | `loaded` | Valid | the record has a trusted token |")
-        );
-        assert!(page.contains("| Refreshing | `granted` | Retrying | a grant that came late |"));
+        assert!(page.contains("## Every edge (8)"), "{page}");
+        assert!(page.contains("| (first load) | `loaded` | Valid | the first load |"));
+        assert!(page.contains("| Retrying | `accepted` | Valid | a grant that came late |"));
     }
 
     #[test]

@@ -11,9 +11,10 @@ struct Half {
     most: usize,
 }
 
-/// The sizes keep each half readable in one sitting.
+/// The sizes are those of `docs/decisions/0001-size-of-the-core.md`: a half that grows past its
+/// own has taken on something that belongs elsewhere.
 const HALVES: [Half; 2] =
-    [Half { name: "machine", most: 1_500 }, Half { name: "protocol", most: 1_200 }];
+    [Half { name: "machine", most: 3_200 }, Half { name: "protocol", most: 1_200 }];
 
 pub(super) fn check(sources: &[Source]) -> Verdict {
     let mut violations = Vec::new();
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(verdict.violations, []);
         assert_eq!(
             verdict.measured,
-            "machine 2 lines of at most 1500, protocol 1 lines of at most 1200"
+            "machine 2 lines of at most 3200, protocol 1 lines of at most 1200"
         );
     }
 

@@ -29,7 +29,7 @@ impl<'r> NeedsLogin<'r> {
 
     /// A grant that came after another process was refused: it revives the credential.
     pub(super) fn granted(self, grant: &Grant, at: Timestamp, now: Timestamp) -> Step {
-        go::<on::Granted, _, Retrying<'r>>(self, |r| r.set_granted(grant, at, now))
+        go::<on::GrantedLate, _, Retrying<'r>>(self, |r| r.set_granted(grant, at, now))
     }
 
     /// None where no refresh token was kept.

@@ -32,7 +32,7 @@ impl<'r> ServerRejected<'r> {
 
     /// A grant that came late, or after another process noted its own attempt's end.
     pub(super) fn granted(self, grant: &Grant, at: Timestamp, now: Timestamp) -> Step {
-        go::<on::Granted, _, Retrying<'r>>(self, |r| r.set_granted(grant, at, now))
+        go::<on::GrantedLate, _, Retrying<'r>>(self, |r| r.set_granted(grant, at, now))
     }
 
     /// A refusal after another process noted its own attempt's end.

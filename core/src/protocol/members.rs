@@ -1,0 +1,385 @@
+//! The members of an answer: a JSON object or a form, read without trusting either.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::form;
+use crate::secret::Secret;
+
+/// The members that this crate reads, of answers, of `error` objects, and of ID token payloads.
+/// All others are ignored, as RFC 6749 section 5.1 demands.
+const NAMES: [&str; 14] = [
+    "access_token",
+    "claims",
+    "code",
+    "error",
+    "expires",
+    "expires_in",
+    "id_token",
+    "refresh_token",
+    "retry_after",
+    "scope",
+    "status",
+    "sub",
+    "token_type",
+    "type",
+];
+
+/// How deep a JSON text may nest. Answers of real servers stay below ten.
+const MAX_DEPTH: usize = 32;
+
+/// The members of one object, as slices of the text it was read from.
+#[derive(Default)]
+pub(super) struct Members<'a> {
+    /// `None` for a member that came twice with different values: parsers disagree which one
+    /// counts, so neither does (RFC 6749 section 3.2, RFC 8259 section 4).
+    found: BTreeMap<&'static str, Option<Value<'a>>>,
+}
+
+/// A value as it was written.
+#[derive(Clone, Copy, PartialEq)]
+enum Value<'a> {
+    /// JSON, of any type.
+    Json(&'a str),
+    /// The encoded value of a form.
+    Form(&'a str),
+}
+
+impl<'a> Members<'a> {
+    /// The members of a JSON object; `None` for any other text. A byte order mark is skipped
+    /// (RFC 8259 section 8.1).
+    pub(super) fn json(body: &'a [u8]) -> Option<Self> {
+        let text = core::str::from_utf8(body).ok()?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if is_too_deep(text) {
+            return None;
+        }
+        serde_json::from_str(text).ok()
+    }
+
+    /// The members of a form.
+    pub(super) fn form(body: &'a [u8]) -> Option<Self> {
+        let mut members = Self::default();
+        for pair in core::str::from_utf8(body).ok()?.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // What is longer is no name but a text that is no form.
+            let name = Some(name).filter(|name| name.len() <= 64).and_then(form::decode);
+            if let Some(name) = name.and_then(|name| known(&name)) {
+                members.add(name, Value::Form(value));
+            }
+        }
+        Some(members)
+    }
+
+    fn add(&mut self, name: &'static str, value: Value<'a>) {
+        self.found
+            .entry(name)
+            .and_modify(|first| *first = first.filter(|first| *first == value))
+            .or_insert(Some(value));
+    }
+
+    fn value(&self, name: &str) -> Option<Value<'a>> {
+        *self.found.get(name)?
+    }
+
+    /// Whether any member came twice with different values.
+    pub(super) fn repeats(&self) -> bool {
+        self.found.values().any(Option::is_none)
+    }
+
+    /// Whether the member is there and not empty: a parameter without a value counts as omitted
+    /// (RFC 6749 section 3.2), and so does a JSON `null`.
+    pub(super) fn states(&self, name: &str) -> bool {
+        !matches!(self.value(name), None | Some(Value::Json("null" | "\"\"") | Value::Form("")))
+    }
+
+    /// A non-empty string.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.value(name)?.text().filter(|text| !text.is_empty())
+    }
+
+    /// A non-empty string that must not be seen.
+    pub(super) fn secret(&self, name: &str) -> Option<Secret> {
+        self.text(name).map(Secret::new)
+    }
+
+    /// A JSON number, or a string that holds a decimal number between blanks. Never negative,
+    /// never not a number; what is too large for the type is infinite.
+    pub(super) fn number(&self, name: &str) -> Option<f64> {
+        let number: f64 = match self.value(name)? {
+            // Rust's grammar of numbers contains that of JSON.
+            Value::Json(text) if !text.starts_with('"') => text.parse().ok()?,
+            string => {
+                let text = string.text()?;
+                let text = text.trim();
+                let decimal = text.starts_with(|c: char| c.is_ascii_digit())
+                    && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                text.parse().ok().filter(|_| decimal)?
+            }
+        };
+        (number >= 0.0).then_some(number)
+    }
+
+    /// A list of words: a string of them, or an array of strings.
+    pub(super) fn words(&self, name: &str) -> Option<String> {
+        let words = match self.value(name)? {
+            Value::Json(text) if text.starts_with('[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+                let items: Vec<_> =
+                    items.iter().filter_map(|item| Value::Json(item.get()).text()).collect();
+                items.join(" ")
+            }
+            string => string.text()?,
+        };
+        Some(words.trim()).filter(|words| !words.is_empty()).map(String::from)
+    }
+
+    /// The members of a member that is an object itself.
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
+        match self.value(name)? {
+            Value::Json(text) => serde_json::from_str(text).ok(),
+            Value::Form(_) => None,
+        }
+    }
+}
+
+impl Value<'_> {
+    /// The string it is, in a buffer that was never larger and is not copied again.
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Json(text) => unescape(text.strip_prefix('"')?.strip_suffix('"')?),
+            Self::Form(text) => form::decode(text),
+        }
+    }
+}
+
+fn known(name: &str) -> Option<&'static str> {
+    NAMES.into_iter().find(|known| *known == name)
+}
+
+/// Whether brackets nest deeper than [`MAX_DEPTH`]. Strings are skipped; of a text that is not
+/// JSON any answer is right.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
+/// What stands between the quotes of a JSON string, once the parser has accepted it; `None` for
+/// half of a surrogate pair. Our own, because the parser's scratch buffer is not wiped, and
+/// `\/` in a token is common.
+fn unescape(text: &str) -> Option<String> {
+    let mut out = Zeroizing::new(String::with_capacity(text.len()));
+    let mut rest = text;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        out.push_str(plain);
+        let mut chars = escaped.chars();
+        let escape = chars.next()?;
+        rest = chars.as_str();
+        out.push(match escape {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let unit = code_unit(&mut rest)?;
+                let low = match unit {
+                    0xd800..=0xdbff => {
+                        rest = rest.strip_prefix("\\u")?;
+                        Some(code_unit(&mut rest)?)
+                    }
+                    _ => None,
+                };
+                char::decode_utf16([unit].into_iter().chain(low)).next()?.ok()?
+            }
+            escape => escape,
+        });
+    }
+    out.push_str(rest);
+    Some(core::mem::take(&mut *out))
+}
+
+fn code_unit(rest: &mut &str) -> Option<u16> {
+    let (digits, after) = rest.split_at_checked(4)?;
+    *rest = after;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Members::default();
+                while let Some(Name(name)) = map.next_key()? {
+                    match name {
+                        Some(name) => {
+                            members.add(name, Value::Json(map.next_value::<&RawValue>()?.get()));
+                        }
+                        None => _ = map.next_value::<IgnoredAny>()?,
+                    }
+                }
+                Ok(members)
+            }
+        }
+
+        from.deserialize_map(Object)
+    }
+}
+
+/// The name of a member, if it is one of ours.
+struct Name(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(known(name)))
+            }
+        }
+
+        from.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    fn json(text: &str) -> Members<'_> {
+        Members::json(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_string_comes_out_as_the_server_meant_it() {
+        let members = json(r#"{"code":"\u0061\/\"\\\n\u00e9\ud83d\ude00z","sub":"plain"}"#);
+        assert_eq!(members.text("code").as_deref(), Some("a/\"\\\né😀z"));
+        assert_eq!(members.text("sub").as_deref(), Some("plain"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_string_and_harms_no_other_member() {
+        for half in [r"\ud83d", r"\ud83dx", r"\ud83d\n", r"\ud83dA", r"\ude00", r"\ud83d\u+041"] {
+            let text = format!("{{\"code\":\"{half}\",\"sub\":\"s\"}}");
+            let Some(members) = Members::json(text.as_bytes()) else { continue };
+            assert_eq!(members.text("code"), None, "{half}");
+            assert_eq!(members.text("sub").as_deref(), Some("s"), "{half}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_name_is_the_name() {
+        assert_eq!(json(r#"{"s\u0075b":"s"}"#).text("sub").as_deref(), Some("s"));
+    }
+
+    #[test]
+    fn null_and_the_empty_string_state_nothing() {
+        let members = json(r#"{"sub":null,"code":"","error":0,"scope":" "}"#);
+        assert!(!members.states("sub") && !members.states("code") && !members.states("type"));
+        assert!(members.states("error"));
+        assert_eq!(members.text("code"), None);
+        assert_eq!(members.words("scope"), None);
+    }
+
+    #[test]
+    fn a_member_that_contradicts_itself_is_not_there() {
+        let members = json(r#"{"sub":"a","sub":"b","sub":"a","code":"c","code":"c"}"#);
+        assert!(members.repeats());
+        assert_eq!(members.text("sub"), None);
+        assert_eq!(members.text("code").as_deref(), Some("c"));
+        assert!(!json(r#"{"code":"c","code":"c","x":1,"x":2}"#).repeats());
+        assert!(Members::form(b"sub=a&sub=b").unwrap().repeats());
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_form_that_servers_write() {
+        let number = |text: &str| json(&format!("{{\"expires\":{text}}}")).number("expires");
+        assert_eq!(number("3600"), Some(3600.0));
+        assert_eq!(number("3.6e3"), Some(3600.0));
+        assert_eq!(number("\" 3600.5\\t\""), Some(3600.5));
+        assert_eq!(number("1e400"), Some(f64::INFINITY));
+        for nonsense in [
+            "-1",
+            "\"-1\"",
+            "true",
+            "null",
+            "{}",
+            "[1]",
+            "\"\"",
+            "\"1e3\"",
+            "\"inf\"",
+            "\"NaN\"",
+            "\"+1\"",
+            "\"1.2.3\"",
+            "\"0x10\"",
+        ] {
+            assert_eq!(number(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(Members::form(b"expires=+60+").unwrap().number("expires"), Some(60.0));
+    }
+
+    #[test]
+    fn words_come_as_a_string_or_as_an_array() {
+        assert_eq!(json(r#"{"scope":" a b "}"#).words("scope").as_deref(), Some("a b"));
+        assert_eq!(json(r#"{"scope":["a",1,"b"]}"#).words("scope").as_deref(), Some("a b"));
+        assert_eq!(json(r#"{"scope":[]}"#).words("scope"), None);
+        assert_eq!(json(r#"{"scope":{}}"#).words("scope"), None);
+    }
+
+    #[test]
+    fn text_nests_thirty_two_levels_and_no_more() {
+        let nested = |levels: usize| {
+            format!("{{\"x\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1))
+        };
+        assert!(Members::json(nested(32).as_bytes()).is_some());
+        assert!(Members::json(nested(33).as_bytes()).is_none());
+        let brackets_in_text = format!("{{\"x\":\"\\\"{}\"}}", "[".repeat(100));
+        assert!(Members::json(brackets_in_text.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn what_is_not_one_object_has_no_members() {
+        for text in
+            ["", "null", "[]", "1", "{", "{}{}", "{}x", "{\"a\":NaN}", "{\"a\":1,}", "\u{feff}"]
+        {
+            assert!(Members::json(text.as_bytes()).is_none(), "{text}");
+        }
+        assert!(Members::json(b"{\"sub\":\"\xff\"}").is_none());
+        assert!(Members::json("\u{feff} {} ".as_bytes()).is_some());
+    }
+}

@@ -1,0 +1,177 @@
+//! Input that was made to hurt: every reader ends, with an outcome that has a type.
+
+use regrant_core::protocol::{
+    ApiReply, Class, TokenReply, challenges, read_api_reply, read_token_reply,
+};
+use regrant_core::{Answer, Applied, Cause};
+
+#[track_caller]
+fn is_no_grant(body: &[u8], content_type: Option<&str>) {
+    let reply = TokenReply { status: 200, body, content_type, ..TokenReply::default() };
+    match read_token_reply(&reply) {
+        (Answer::Failed(failure), "no_grant") => {
+            assert_eq!((failure.cause, failure.applied), (Cause::NotOauth, Applied::Perhaps));
+        }
+        other => panic!("{other:?}"),
+    }
+    let reply = ApiReply { scheme: Some("Bearer"), status: 401, body, ..ApiReply::default() };
+    assert_eq!(read_api_reply(&reply).1, Class::TokenRejected);
+}
+
+#[test]
+fn a_body_of_16_mib_is_not_read() {
+    let mut body = br#"{"access_token":"a1","pad":""#.to_vec();
+    body.resize(16 << 20, b'A');
+    body.extend(b"\"}");
+    is_no_grant(&body, None);
+}
+
+#[test]
+fn a_body_within_the_limit_is_read_whatever_it_is_made_of() {
+    for unit in ["&", "=", "%", "access_token=&", "\"", "\\", "{\"a\":", "[", "\u{feff}", "é", "1e"]
+    {
+        let body = unit.repeat((1 << 20) / unit.len());
+        is_no_grant(body.as_bytes(), None);
+        is_no_grant(body.as_bytes(), Some("application/json"));
+    }
+}
+
+#[test]
+fn json_of_any_depth_needs_no_stack() {
+    for (open, close) in [("[", "]"), ("{\"error\":", "}")] {
+        for close in ["", &close.repeat(100_000)] {
+            let nested = open.repeat(100_000) + close;
+            let body = format!(r#"{{"access_token":"a1","error":{nested}}}"#);
+            is_no_grant(body.as_bytes(), None);
+        }
+    }
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_no_answer() {
+    is_no_grant(b"{\"access_token\":\"a1\",\"x\":\"\xff\"}", None);
+    is_no_grant(b"access_token=a1&x=\xc3", Some("application/x-www-form-urlencoded"));
+    is_no_grant(&[0xff; 4096], None);
+}
+
+#[test]
+fn a_line_of_a_mib_is_ignored_and_costs_no_other() {
+    for unit in ["a", "\"", "\\\"", ",", "a=", "Bearer ", "= ", "'"] {
+        let long = format!("Bearer {}", unit.repeat((1 << 20) / unit.len()));
+        let lines: [&[u8]; 2] = [long.as_bytes(), b"Bearer error=e"];
+        let found = challenges(lines);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].param("error"), Some("e"));
+    }
+    assert!(challenges((0..100_000).map(|_| &b"Bearer"[..])).len() <= 32);
+}
+
+/// Bytes that look enough like the real thing to get far into each reader.
+struct Splitmix(u64);
+
+impl Splitmix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a [u8]]) -> &'a [u8] {
+        from[self.next() as usize % from.len()]
+    }
+
+    fn bytes(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for _ in 0..self.next() % 24 {
+            match self.next() % 4 {
+                0 => out.extend(self.next().to_le_bytes().iter().take(2)),
+                _ => out.extend(self.pick(words)),
+            }
+        }
+        out
+    }
+}
+
+#[test]
+fn no_bytes_make_a_reader_panic() {
+    const BODY: [&[u8]; 24] = [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b":",
+        b",",
+        b"\"",
+        b"\\",
+        b"\\u",
+        b"d83d",
+        b"\"error\":",
+        b"\"access_token\":",
+        b"\"expires_in\":",
+        b"\"id_token\":\"a.",
+        b"\"scope\":[",
+        b"\"invalid_grant\"",
+        b"1e400",
+        b"-0.5",
+        b"null",
+        b"&",
+        b"=",
+        b"%",
+        b"access_token=a",
+        b"\xef\xbb\xbf",
+    ];
+    const LINE: [&[u8]; 16] = [
+        b"Bearer ",
+        b"DPoP",
+        b" ",
+        b"\t",
+        b",",
+        b";",
+        b"=",
+        b"\"",
+        b"'",
+        b"\\",
+        b"error=",
+        b"\"invalid_token\"",
+        b"realm",
+        b"abc==",
+        b"\xe9",
+        b"use_dpop_nonce",
+    ];
+    let mut random = Splitmix(1);
+    for _ in 0..30_000 {
+        let body = random.bytes(&BODY);
+        let (one, two, nonce) =
+            (random.bytes(&LINE), random.bytes(&LINE), random.bytes(&[b"n", b"\""]));
+        let status = match random.next() % 4 {
+            0 => 200,
+            1 => 400,
+            2 => 401,
+            _ => u16::try_from(random.next() % 1000).unwrap(),
+        };
+        let content_type = std::str::from_utf8(&one).ok();
+        let dpop_nonces = &[&nonce[..]];
+        _ = read_token_reply(&TokenReply {
+            status,
+            content_type: content_type.filter(|_| random.next().is_multiple_of(2)),
+            dpop_nonces,
+            body: &body,
+            ..TokenReply::default()
+        });
+        _ = read_api_reply(&ApiReply {
+            scheme: content_type.or(Some("DPoP")),
+            status,
+            www_authenticate: &[&one, &two],
+            dpop_nonces,
+            grpc_statuses: &[&two],
+            content_type,
+            body: &body,
+            ..ApiReply::default()
+        });
+        for challenge in challenges([&one[..], &two[..]]) {
+            assert!(!challenge.scheme.is_empty());
+            assert!(challenge.params.iter().all(|(name, _)| !name.is_empty()));
+        }
+    }
+}

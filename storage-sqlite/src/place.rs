@@ -1,0 +1,264 @@
+//! Where the database lies, and the files beside it.
+//!
+//! Nothing here opens the database itself. On POSIX systems a process that closes a file loses
+//! all its locks on it, also those that SQLite holds through another descriptor, and with them
+//! what keeps two writers apart. So the file is looked at by name, and never copied.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use regrant_core::StoreFault;
+use regrant_storage::StoreError;
+
+use crate::fault;
+
+/// How many dangling links are followed, one to the next: as many as Linux follows.
+const LINKS: u32 = 40;
+
+/// The files that make a database, by the end of their names. The last two exist only if somebody
+/// has changed the journal mode by hand.
+const PARTS: [&str; 4] = ["", "-journal", "-wal", "-shm"];
+
+/// A database's real path. Nothing needs to be there.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    text: String,
+}
+
+/// Which file a path names now: its device and inode. A connection to another file is stale.
+///
+/// Windows tells neither, but does not rename a file that SQLite has open either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
+impl Place {
+    /// The place of this path, with the symlinks in it resolved: SQLite names the journal after
+    /// the path it was given, and two names for one database would make two journals.
+    pub(crate) fn resolve(path: &Path) -> Result<Self, StoreError> {
+        let real = real_path(path, LINKS).map_err(|error| fault::of_looking(path, error))?;
+        let Some(text) = real.to_str().map(str::to_owned) else {
+            let what = "the path of the database is not UTF-8, and SQLite takes no other";
+            return Err(StoreError::new(StoreFault::Unavailable, what));
+        };
+        Ok(Self { path: real, text })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The path with this at its end.
+    fn beside(&self, end: &str) -> PathBuf {
+        PathBuf::from(format!("{}{end}", self.text))
+    }
+
+    pub(crate) fn lock_folder(&self) -> PathBuf {
+        self.beside(".locks")
+    }
+
+    /// Where a database is made, before it gets its name.
+    pub(crate) fn draft(&self) -> PathBuf {
+        self.beside(".regrant-new")
+    }
+
+    /// The file that is there, if one is. An empty one is damage: nothing of ours is ever empty.
+    pub(crate) fn look(&self) -> Result<Option<FileId>, StoreError> {
+        let metadata = match fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fault::of_looking(&self.path, error)),
+        };
+        if !metadata.is_file() {
+            let what = "there is something other than a file where the database should be";
+            return Err(StoreError::new(StoreFault::Unavailable, what));
+        }
+        if metadata.len() == 0 {
+            let what = "the file is empty where a database should be";
+            return Err(StoreError::new(StoreFault::Corrupt, what));
+        }
+        Ok(Some(file_id(&metadata)))
+    }
+
+    /// Takes the rights of others to the database away, with a warning.
+    pub(crate) fn make_private(&self) {
+        for path in [self.path.clone(), self.beside("-journal")] {
+            if let Ok(metadata) = fs::metadata(&path) {
+                close_to_others(&path, &metadata, 0o600);
+            }
+        }
+    }
+
+    /// The folder of the database and the folder of its locks, made if they are missing.
+    pub(crate) fn make_folders(&self) -> Result<(), StoreError> {
+        let folder = self.lock_folder();
+        make_folder(&folder).map_err(|error| fault::of_creating(&folder, error))?;
+        if let Ok(metadata) = fs::metadata(&folder) {
+            close_to_others(&folder, &metadata, 0o700);
+        }
+        Ok(())
+    }
+
+    /// An empty file for the draft, after what a creator that died has left was swept. Only for
+    /// the one who holds the creation lock.
+    pub(crate) fn start_draft(&self) -> Result<(), StoreError> {
+        let draft = self.draft();
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => private_file().open(&draft).map(drop),
+        }
+        .map_err(|error| fault::of_creating(&draft, error))
+    }
+
+    /// Gives the draft its name, durably. Only for the one who holds the creation lock, after
+    /// SQLite has closed the draft.
+    pub(crate) fn publish(&self) -> Result<(), StoreError> {
+        let draft = self.draft();
+        // Windows syncs only what may be written.
+        let file = OpenOptions::new().write(true).open(&draft);
+        file.and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&draft, &self.path))
+            .map_err(|error| fault::of_creating(&self.path, error))?;
+        // It is there now; only whether it survives a power loss is not known.
+        sync_folder_of(&self.path).map_err(|error| fault::of_creating(&self.path, error).unknown())
+    }
+
+    /// Gives whatever is there another name beside the old one, and returns it. Only for the one
+    /// who holds the creation lock.
+    ///
+    /// A database keeps its old name as well until [`publish`](Self::publish) takes it over: were
+    /// it gone in between, others would read *absent*. A journal must go: under its name SQLite
+    /// would play it back into the new database. One without a database goes the same way.
+    pub(crate) fn set_aside(&self) -> Result<Option<PathBuf>, StoreError> {
+        let found: Vec<_> = PARTS.iter().filter(|part| exists(&self.beside(part))).collect();
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let taken =
+            |end: &str| PARTS.iter().any(|part| exists(&self.beside(&format!("{end}{part}"))));
+        let mut ends = (1u64..).map(|n| format!(".corrupt-{n}"));
+        let end = ends.find(|end| !taken(end)).expect("there are more numbers than files");
+        for part in found {
+            let (from, to) = (self.beside(part), self.beside(&format!("{end}{part}")));
+            // Some file systems have no second names; there the old one is gone for a moment.
+            let kept = part.is_empty() && fs::hard_link(&from, &to).is_ok();
+            if !kept {
+                fs::rename(&from, &to).map_err(|error| fault::of_creating(&from, error))?;
+            }
+        }
+        sync_folder_of(&self.path).map_err(|error| fault::of_creating(&self.path, error))?;
+        Ok(Some(self.beside(&end)))
+    }
+}
+
+/// Makes an empty file that only its owner can read, if there is none, and leaves it closed.
+pub(crate) fn make_private_file(path: &Path) -> io::Result<()> {
+    match private_file().open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+fn real_path(path: &Path, links: u32) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        real => return real,
+    }
+    // It is missing, or it is a link to what is missing.
+    let path = std::path::absolute(path)?;
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(ErrorKind::NotFound.into());
+    };
+    match fs::read_link(&path) {
+        Ok(_) if links == 0 => Err(ErrorKind::NotFound.into()),
+        Ok(target) => real_path(&folder.join(target), links - 1),
+        Err(_) => Ok(real_path(folder, links)?.join(name)),
+    }
+}
+
+/// Makes a folder and those above it, durably: the entry of a new folder is lost in a power loss
+/// like that of a new file.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_folder(above)?;
+    }
+    match private_folder().create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder_of(path),
+    }
+}
+
+#[cfg(unix)]
+fn file_id(metadata: &Metadata) -> FileId {
+    use std::os::unix::fs::MetadataExt;
+    FileId(metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+fn file_id(_: &Metadata) -> FileId {
+    FileId(0, 0)
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn private_folder() -> DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+#[cfg(unix)]
+fn close_to_others(path: &Path, metadata: &Metadata, widest: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return;
+    }
+    // Only the owner's bits are kept: who may not write may not write afterwards either.
+    match fs::set_permissions(path, fs::Permissions::from_mode(mode & widest)) {
+        Ok(()) => tracing::warn!(
+            path = %path.display(),
+            mode = format_args!("{mode:o}"),
+            "others had rights to where credentials are kept; they have none now"
+        ),
+        Err(error) => tracing::warn!(
+            path = %path.display(),
+            mode = format_args!("{mode:o}"),
+            %error,
+            "others have rights to where credentials are kept, and they cannot be taken away"
+        ),
+    }
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path, _: &Metadata, _: u32) {}
+
+#[cfg(unix)]
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(not(unix))]
+fn sync_folder_of(_: &Path) -> io::Result<()> {
+    Ok(())
+}

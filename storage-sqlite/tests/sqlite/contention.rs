@@ -1,0 +1,173 @@
+//! Others at the same database.
+
+use std::task::Poll;
+
+use regrant_core::StoreFault;
+use regrant_storage::{BlobStore, Expected, SaveOutcome, Saved};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_database_that_stays_locked_is_locked_and_not_damaged() {
+    let folder = folder();
+    let path = database(&folder);
+    let mut there = with_one(&path, b"sealed").await;
+    let (reader, writer) = (store(&path).await, store(&path).await);
+    assert!(writer.load(&account("default")).await.unwrap().is_some());
+    let before = at(&there);
+    there.entry.revision += 1;
+    let mut other = raw(&path).await;
+    run(&mut other, "BEGIN EXCLUSIVE").await;
+
+    let name = account("default");
+    let (loaded, saved) = tokio::join!(reader.load(&name), writer.save(&there, before));
+    let saved = saved.unwrap_err();
+    assert_eq!(loaded.unwrap_err().kind(), StoreFault::Locked);
+    assert_eq!(saved.kind(), StoreFault::Locked);
+    assert_eq!(saved.outcome(), SaveOutcome::NotApplied);
+
+    run(&mut other, "ROLLBACK").await;
+    assert_eq!(reader.load(&name).await.unwrap().unwrap().entry.revision, 1);
+    done(writer.save(&there, before).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_saves_over_one_revision_one_is_done() {
+    let folder = folder();
+    let path = database(&folder);
+    let before = at(&with_one(&path, b"sealed").await);
+    let mut saves = tokio::task::JoinSet::new();
+    for n in 0..16u8 {
+        let path = path.clone();
+        saves.spawn(async move {
+            store(&path).await.save(&blob("default", 2, &[n]), before).await.unwrap()
+        });
+    }
+    let ended = saves.join_all().await;
+    let there = store(&path).await.load(&account("default")).await.unwrap();
+    let done = ended.iter().filter(|saved| match saved {
+        Saved::Done => true,
+        Saved::Mismatch(found) => {
+            assert_eq!(*found, there);
+            false
+        }
+    });
+    assert_eq!(done.count(), 1);
+}
+
+#[tokio::test]
+async fn while_one_process_saves_many_that_read_see_whole_records_and_no_lock() {
+    let folder = folder();
+    let path = database(&folder);
+    let mut there = with_one(&path, &[1; 10_000]).await;
+    let mut readers: Vec<_> =
+        (0..16).map(|_| child("contention::child_reads", &path).spawn().unwrap()).collect();
+    let store = store(&path).await;
+    for revision in 2..=100 {
+        let before = at(&there);
+        there.entry.revision = revision;
+        there.sealed = vec![revision as u8; 10_000];
+        done(store.save(&there, before).await);
+    }
+    for reader in &mut readers {
+        assert!(reader.wait().unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn child_reads() {
+    let Some(path) = told() else { return };
+    let store = store(&path).await;
+    let mut last = 0;
+    while last < 100 {
+        let there = store.load(&account("default")).await.unwrap().unwrap();
+        assert!(there.entry.revision >= last);
+        last = there.entry.revision;
+        assert_eq!(there.sealed, [last as u8; 10_000]);
+        assert_eq!(store.list().await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn after_a_dropped_save_a_load_tells_how_it_ended() {
+    let folder = folder();
+    let path = database(&folder);
+    // The first of them creates the database.
+    let store = store(&path).await;
+    let mut there: Option<regrant_storage::Blob> = None;
+    let mut applied = 0;
+    for polls in 0..60 {
+        let revision = there.as_ref().map_or(1, |there| there.entry.revision + 1);
+        let next = blob("default", revision, &[polls; 5_000]);
+        let expected = there.as_ref().map_or(Expected::Absent, at);
+        {
+            let mut save = Box::pin(store.save(&next, expected));
+            for _ in 0..polls {
+                if let Poll::Ready(saved) = futures_poll(&mut save).await {
+                    done(saved);
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let found = store.load(&account("default")).await.unwrap();
+        // It happened as a whole or not at all, and it does not happen later.
+        if found.as_ref() == Some(&next) {
+            applied += 1;
+        } else {
+            assert_eq!(found, there);
+        }
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.load(&account("default")).await.unwrap(), found);
+        there = found;
+    }
+    assert!(applied > 0);
+}
+
+/// One poll.
+async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut *future).poll(context)))
+        .await
+}
+
+#[tokio::test]
+async fn a_process_killed_while_it_saves_leaves_the_old_or_the_new() {
+    let folder = folder();
+    let path = database(&folder);
+    with_one(&path, &[1; 20_000]).await;
+    let journal = std::path::PathBuf::from(format!("{}-journal", path.display()));
+    let mut interrupted = 0;
+    for _ in 0..20 {
+        let mut child = child("contention::child_saves", &path).spawn().unwrap();
+        while !journal.exists() {
+            assert!(child.try_wait().unwrap().is_none());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        interrupted += u32::from(journal.exists());
+        let store = store(&path).await;
+        let mut there = store.load(&account("default")).await.unwrap().unwrap();
+        let revision = there.entry.revision;
+        assert_eq!(there.sealed, [revision as u8; 20_000]);
+        let before = at(&there);
+        there.entry.revision += 1;
+        there.sealed = vec![there.entry.revision as u8; 20_000];
+        done(store.save(&there, before).await);
+    }
+    assert!(interrupted > 0);
+}
+
+#[tokio::test]
+async fn child_saves() {
+    let Some(path) = told() else { return };
+    let store = store(&path).await;
+    let mut there = store.load(&account("default")).await.unwrap().unwrap();
+    loop {
+        let before = at(&there);
+        there.entry.revision += 1;
+        there.sealed = vec![there.entry.revision as u8; 20_000];
+        done(store.save(&there, before).await);
+    }
+}

@@ -1,0 +1,63 @@
+//! Nothing is ever readable by others, whatever the umask.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, and that is all")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use regrant_core::Timestamp;
+use regrant_storage::{FileLease, KeyFile, KeyRing as _, RefreshLease as _, Tried};
+use rustix::fs::Mode;
+
+/// All in this folder that others may touch.
+fn open_to_others(folder: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(folder) = left.pop() {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let mode = fs::symlink_metadata(&path).unwrap().mode() & 0o777;
+            if mode & 0o077 != 0 {
+                found.push((path.clone(), mode));
+            }
+            if path.is_dir() {
+                left.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// One test for all, since the umask is the whole process's.
+#[tokio::test]
+async fn under_an_open_umask_all_that_is_made_belongs_to_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    rustix::process::umask(Mode::empty());
+    let key = KeyFile::new(folder.path().join("keys/deep/regrant.key"));
+    key.create().await.unwrap();
+    let leases = FileLease::new(folder.path().join("data/deep/locks"));
+    let tried = leases.try_acquire("a", Timestamp::EPOCH).await.unwrap();
+    assert!(matches!(tried, Tried::Held(_)), "{tried:?}");
+    assert_eq!(open_to_others(folder.path()), []);
+    drop(tried);
+
+    // What an older program or a copy left open is closed by the next use.
+    let mut left = vec![folder.path().join("data/deep/locks"), key.path().to_owned()];
+    left.extend(fs::read_dir(&left[0]).unwrap().map(|entry| entry.unwrap().path()));
+    assert_eq!(left.len(), 4);
+    for path in &left {
+        let mode = if path.is_dir() { 0o777 } else { 0o666 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    key.load(b"").await.unwrap().unwrap();
+    drop(leases.try_acquire("a", Timestamp::EPOCH).await.unwrap());
+    assert_eq!(open_to_others(folder.path()), []);
+
+    // A folder like `/tmp` is shared on purpose, and not ours to close.
+    let shared = folder.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let leases = FileLease::new(&shared);
+    drop(leases.try_acquire("a", Timestamp::EPOCH).await.unwrap());
+    assert_eq!(open_to_others(folder.path()), [(shared, 0o777)]);
+}
