@@ -43,11 +43,19 @@ enum Op {
     Acquire,
     Release,
     Load,
-    Save { record: Box<Record>, over: Over },
-    Ask { refresh_token: String, deadline: Timestamp },
+    Save {
+        record: Box<Record>,
+        over: Over,
+    },
+    Ask {
+        refresh_token: String,
+        deadline: Timestamp,
+    },
     /// The server has judged the request; its answer is on its way.
     Answering(Answer),
-    Revoke { token: String },
+    Revoke {
+        token: String,
+    },
 }
 
 /// What a test can hold back, by its place in the life of a token request or a save.
@@ -71,6 +79,7 @@ struct Process {
     holds: Vec<Hold>,
     events: Vec<Event>,
     answers: VecDeque<Result<(), StoreFault>>,
+    stopped: bool,
     save_faults: VecDeque<(StoreFault, bool, bool)>,
     load_faults: VecDeque<StoreFault>,
 }
@@ -150,6 +159,7 @@ impl World {
             holds: Vec::new(),
             events: Vec::new(),
             answers: VecDeque::new(),
+            stopped: false,
             save_faults: VecDeque::new(),
             load_faults: VecDeque::new(),
         });
@@ -202,6 +212,11 @@ impl World {
     /// How the logins, logouts and the like of the process ended, oldest first.
     pub fn answers(&mut self, process: usize) -> Vec<Result<(), StoreFault>> {
         self.processes[process].answers.drain(..).collect()
+    }
+
+    /// Whether the process has ended what was under way after it was told to stop.
+    pub fn has_stopped(&self, process: usize) -> bool {
+        self.processes[process].stopped
     }
 
     /// The record in the store.
@@ -285,7 +300,8 @@ impl World {
     }
 
     fn drain(&mut self, process: usize) {
-        let Process { machine, ops, wake_at, events, answers, .. } = &mut self.processes[process];
+        let Process { machine, ops, wake_at, events, answers, stopped, .. } =
+            &mut self.processes[process];
         let Some(machine) = machine else { return };
         loop {
             match machine.poll_output() {
@@ -306,7 +322,7 @@ impl World {
                 }
                 Output::Event(event) => events.push(event),
                 Output::Answered(result) => answers.push_back(result),
-                Output::Stopped => {}
+                Output::Stopped => *stopped = true,
                 Output::Timeout(at) => {
                     *wake_at = at;
                     break;
@@ -502,7 +518,9 @@ impl World {
                     continue;
                 }
                 Use::Login(reason) => return Answered::Login(reason),
-                Use::Blocked { why: regrant_core::Blocked::StillRejected, .. } if last.is_some() => {
+                Use::Blocked { why: regrant_core::Blocked::StillRejected, .. }
+                    if last.is_some() =>
+                {
                     return last.map_or(Answered::TimedOut, Answered::Rejected);
                 }
                 Use::Blocked { why, .. } => return Answered::Blocked(why),

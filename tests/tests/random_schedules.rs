@@ -51,7 +51,16 @@ fn run(seed: u64, kind: Kind, rotation: Rotation, troubles: Troubles) -> (World,
         let die = dice.roll(22);
         if std::env::var_os("REGRANT_TRACE").is_some() {
             let r = w.stored().unwrap();
-            eprintln!("{} p{p} {} die {die}; stored g{} i{} {:?} reuse {} req {}", w.now().as_millis()-1_750_000_000_000, to, r.generation, r.incarnation, r.state(), w.server.reuse, w.server.requests);
+            eprintln!(
+                "{} p{p} {} die {die}; stored g{} i{} {:?} reuse {} req {}",
+                w.now().as_millis() - 1_750_000_000_000,
+                to,
+                r.generation,
+                r.incarnation,
+                r.state(),
+                w.server.reuse,
+                w.server.requests
+            );
         }
         match die {
             0..=6 => {

@@ -4,28 +4,35 @@ use core::time::Duration;
 
 use crate::id::Id;
 
-/// SplitMix64 (Steele, Lea, Flood 2014), which needs no more than a counter.
+/// SplitMix64 (Steele, Lea, Flood 2014), which needs no more than a counter, with a second word
+/// that tells two streams apart whose counters meet.
 #[derive(Clone, Debug)]
 pub(crate) struct Random {
     state: u64,
     stream: u64,
 }
 
+fn mixed(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 impl Random {
+    /// Every byte of the seed counts.
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        let word = |at: usize| {
-            let bytes: [u8; 8] = core::array::from_fn(|i| seed[at + i]);
-            u64::from_le_bytes(bytes)
+        let folded = |start: u64| {
+            seed.chunks_exact(8).fold(start, |state, chunk| {
+                let word: [u8; 8] = core::array::from_fn(|at| chunk[at]);
+                mixed(state.rotate_left(17).wrapping_add(u64::from_le_bytes(word)))
+            })
         };
-        Self { state: word(0) ^ word(16).rotate_left(32), stream: (word(8) ^ word(24)) | 1 }
+        Self { state: folded(0x9e37_79b9_7f4a_7c15), stream: folded(0xd1b5_4a32_d192_ed03) }
     }
 
     pub(crate) fn word(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_add(self.stream << 1);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed(self.state) ^ mixed(self.state ^ self.stream)
     }
 
     /// Anything from zero to `length`: full jitter.
@@ -39,5 +46,32 @@ impl Random {
         bytes[..8].copy_from_slice(&self.word().to_le_bytes());
         bytes[8..].copy_from_slice(&self.word().to_le_bytes());
         Id(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_the_seed_counts() {
+        let first = |seed| Random::new(seed).id();
+        let plain = first([0; 32]);
+        for at in 0..32 {
+            let mut seed = [0; 32];
+            seed[at] = 1;
+            assert_ne!(first(seed), plain, "byte {at}");
+        }
+        assert_ne!(first([1; 32]), first([2; 32]));
+    }
+
+    #[test]
+    fn jitter_stays_within_its_length() {
+        let mut random = Random::new([3; 32]);
+        let length = Duration::from_millis(50);
+        let all: alloc::vec::Vec<_> = (0..1_000).map(|_| random.within(length)).collect();
+        assert!(all.iter().all(|delay| *delay <= length));
+        assert!(all.iter().any(|delay| *delay < length / 10));
+        assert!(all.iter().any(|delay| *delay > length * 9 / 10));
     }
 }
