@@ -126,7 +126,9 @@ fn a_late_rejection_of_an_old_token_refreshes_nothing() {
     let (mut w, p) = start(Kind::Strict);
     let (old, _) = w.send(p, &origin("y")).unwrap();
     reject_now(&mut w, p);
+    let told = w.events(p).len();
     w.report(p, &origin("y"), old, Verdict::Rejected(Strength::Strong));
+    assert_eq!(w.events(p).len(), told, "nothing happened");
     w.pass(HOUR / 4);
     assert_eq!(w.server.requests, 1);
     assert_eq!(accepted(&w.request(p, &origin("y"))), 2);
@@ -674,4 +676,66 @@ fn nonsense_from_the_host_is_ignored() {
     w.report(p, &origin("x"), id, Verdict::Accepted);
     assert_eq!(w.machine(p).state(), Some(StateKind::Valid));
     accepted(&w.request(p, &origin("x")));
+}
+
+#[test]
+fn a_process_that_was_stopped_before_it_sent_sends_nothing_past_its_deadline() {
+    let (mut w, p) = start(Kind::Strict);
+    w.hold(p, Hold::Saves);
+    reject_now(&mut w, p);
+    w.hold(p, Hold::Everything);
+    w.pass(MINUTE);
+    w.unhold(p, Hold::Saves);
+    w.unhold(p, Hold::Everything);
+    assert!(!w.events(p).iter().any(|event| matches!(event, Event::Asked { .. })));
+    w.pass(2 * MINUTE);
+    assert_eq!(accepted(&w.request(p, &origin("x"))), 2);
+    assert_eq!((w.server.requests, w.server.reuse), (1, 0));
+}
+
+#[test]
+fn in_doubt_there_is_one_send_per_cool_down() {
+    let (mut w, p) = start(Kind::Strict);
+    w.hold(p, Hold::BeforeServer);
+    reject_now(&mut w, p);
+    let asked =
+        |w: &World| w.events(p).iter().filter(|event| matches!(event, Event::Asked { .. })).count();
+    // The first attempt began with a usable token: the request, and one replay at once.
+    w.lose_requests(p, &Server::reset());
+    assert_eq!(asked(&w), 2);
+    w.lose_requests(p, &Server::reset());
+    assert_eq!(asked(&w), 2);
+    // Each later one begins in doubt: one request.
+    for n in 3..6 {
+        let from = w.now();
+        while asked(&w) < n && w.now().since(from) < 2 * HOUR {
+            w.pass(Duration::from_secs(1));
+        }
+        assert_eq!(asked(&w), n);
+        w.lose_requests(p, &Server::reset());
+        w.pass(Duration::from_secs(30));
+        assert_eq!(asked(&w), n);
+    }
+}
+
+#[test]
+fn a_refusal_of_a_token_that_was_replaced_meanwhile_marks_nothing_dead() {
+    let mut w = World::new(Kind::Refuse);
+    let (p0, p1) = (w.start(Policy::default()), w.start(Policy::default()));
+    w.hold(p0, Hold::AfterServer);
+    reject_now(&mut w, p0);
+    w.lose_lease();
+    w.hold(p1, Hold::AfterServer);
+    let x = origin("x");
+    let (id, verdict) = w.send(p1, &x).unwrap();
+    w.report(p1, &x, id, verdict);
+    w.pass(Duration::from_secs(3));
+    assert_eq!(w.server.requests, 2, "both sent the same refresh token");
+    // The grant is saved first; then the refusal arrives.
+    w.unhold(p0, Hold::AfterServer);
+    w.unhold(p1, Hold::AfterServer);
+    assert!(w.stored_is_live());
+    assert_eq!(w.stored().unwrap().refresh, Refresh::Usable);
+    assert_eq!(accepted(&w.request(p1, &x)), 2);
+    assert!(!w.events(p1).iter().any(|event| matches!(event, Event::LoginNeeded { .. })));
 }
