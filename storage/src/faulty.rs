@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use regrant_core::{Record, StoreFault};
+use regrant_core::{Over, Record, StoreFault, Stored};
 
 use crate::blob::{Capabilities, Entry};
 use crate::error::StoreError;
-use crate::token::{Kept, Over, Stored, TokenStore};
+use crate::token::{Kept, TokenStore};
 
 /// What becomes of a save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use regrant_core::Timestamp;
+use regrant_core::{Holder, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::StoreError;
-use crate::lease::{HeldLease, Holder, RefreshLease, Tried};
+use crate::lease::{HeldLease, RefreshLease, Tried};
 use crate::owner_only;
 
 /// A [`RefreshLease`] for the processes of one host: an exclusive lock on a file per account.

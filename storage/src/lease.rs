@@ -3,20 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use regrant_core::Timestamp;
+use regrant_core::{Holder, Timestamp};
 
 use crate::error::StoreError;
-
-/// Who holds a lease, as far as it is known. For people: nothing is decided by it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// The process.
-    pub pid: Option<u32>,
-    /// The host it runs on, where several hosts share the lease.
-    pub host: Option<String>,
-    /// Since when it holds.
-    pub since: Option<Timestamp>,
-}
 
 /// How a try for a lease ended.
 #[derive(Debug)]

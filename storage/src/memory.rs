@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use regrant_core::{Record, StateKind, StoreFault, Timestamp, Version};
+use regrant_core::{Holder, Over, Record, StateKind, StoreFault, Stored, Timestamp, Version};
 
 use crate::blob::{Blob, BlobStore, Capabilities, Entry, Expected, Name, Saved};
 use crate::error::StoreError;
-use crate::lease::{HeldLease, Holder, RefreshLease, Tried};
-use crate::token::{Kept, Over, Stored, TokenStore};
+use crate::lease::{HeldLease, RefreshLease, Tried};
+use crate::token::{Kept, TokenStore};
 
 /// A [`BlobStore`] in memory: the shortest thing that keeps the laws. Clones share the data.
 #[derive(Clone, Debug, Default)]

@@ -1,30 +1,10 @@
 //! What the driver uses: records, whatever seals them.
 
 use async_trait::async_trait;
-use regrant_core::{Record, Version};
+use regrant_core::{Over, Record, Stored, Version};
 
 use crate::blob::{Capabilities, Entry};
 use crate::error::StoreError;
-
-/// A record as it was loaded.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// The record.
-    pub record: Record,
-    /// Names this state of it to the next save.
-    pub version: Version,
-}
-
-/// What a save puts its record in the place of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// Nothing may be there.
-    Absent,
-    /// This version must be there.
-    Version(Version),
-    /// Something unreadable must be there; a copy of it is set aside. At login and logout only.
-    Damaged,
-}
 
 /// How a save of a record ended, when the store knows.
 #[derive(Clone, Debug)]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use regrant_core::{Id, Record, RecordError, StateKind, StoreFault, Timestamp, Version};
+use regrant_core::{
+    Id, Over, Record, RecordError, StateKind, StoreFault, Stored, Timestamp, Version,
+};
 
 use crate::blob::{Blob, BlobStore, Capabilities, Entry, Expected, Name, Saved};
 use crate::data_key::{self, DataKeys, ForLogin};
@@ -11,7 +13,7 @@ use crate::error::StoreError;
 use crate::fingerprint::Fingerprinter;
 use crate::key::{Key, KeyRing, Protection};
 use crate::seal::{self, Unopened};
-use crate::token::{Kept, Over, Stored, TokenStore};
+use crate::token::{Kept, TokenStore};
 
 /// Makes a [`TokenStore`] of any [`BlobStore`]: seals what it saves, opens what it loads.
 ///

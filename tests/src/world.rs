@@ -368,7 +368,7 @@ impl World {
             Op::Acquire => match self.lease {
                 Some((holder, since)) if holder != process => {
                     let pid = u32::try_from(holder).ok();
-                    Outcome::Busy(Holder { pid, since: Some(since) })
+                    Outcome::Busy(Holder { pid, host: None, since: Some(since) })
                 }
                 _ => {
                     self.lease = Some((process, self.now));

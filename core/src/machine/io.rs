@@ -1,6 +1,7 @@
 //! What goes into the machine and what comes out.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 
 use crate::client::Client;
 use crate::fault::StoreFault;
@@ -146,6 +147,8 @@ pub struct Stored {
 pub struct Holder {
     /// The process.
     pub pid: Option<u32>,
+    /// The host it runs on, where several hosts share the lease.
+    pub host: Option<String>,
     /// Since when it holds.
     pub since: Option<Timestamp>,
 }

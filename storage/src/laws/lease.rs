@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regrant_core::Timestamp;
+use regrant_core::{Holder, Timestamp};
 
 use super::{CROWD, LeasePlace, Task, dropped_after, yield_now};
-use crate::lease::{HeldLease, Holder, RefreshLease, Tried};
+use crate::lease::{HeldLease, RefreshLease, Tried};
 
 /// How often each of a crowd holds the lease.
 const TIMES: usize = 5;

@@ -1,0 +1,378 @@
+//! The task that owns a machine: tells it what happens, does what it says, answers callers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrant_core::{
+    Action, Event, Input, Machine, Origin, Output, StoreFault, Strength, Timestamp, TokenId, Use,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use crate::change::{Change, Changes, Reply};
+use crate::clock::monotonic;
+use crate::error::{AccessError, NotSaved};
+use crate::event::{Reader, log};
+use crate::lease_lane::{LeaseLane, Op};
+use crate::published::{Access, Published, Shared};
+use crate::status::Status;
+use crate::trouble::Trouble;
+use crate::waiters::{Waiter, Waiters};
+use crate::worker::{Done, Worker};
+
+/// The longest sleep: 30 s. Timers may stand still in a suspend; after this the clock is seen.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How far ahead a timer is set that stands for no time at all: a year.
+const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+
+/// What a session's callers tell its task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Access {
+        origin: Origin,
+        than: Option<TokenId>,
+        reply: oneshot::Sender<Result<Access, AccessError>>,
+    },
+    Accepted {
+        id: TokenId,
+        origin: Origin,
+    },
+    Rejected {
+        id: TokenId,
+        origin: Origin,
+        strength: Strength,
+        /// Whether the mark on the published token was raised for it.
+        marked: bool,
+    },
+    Change(Change, Reply),
+    Status(oneshot::Sender<Status>),
+    Watch(Reader),
+    Close {
+        within: Duration,
+        reply: oneshot::Sender<Result<(), NotSaved>>,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    worker: Worker,
+    machine: Machine,
+    patience: Duration,
+    shared: Arc<Shared>,
+    published: Arc<Published>,
+    /// How many rejections with a mark were heard.
+    heard: u64,
+    commands: UnboundedReceiver<Command>,
+    done: UnboundedReceiver<Done>,
+    /// Actions of the machine that have not ended.
+    under_way: usize,
+    wake_at: Timestamp,
+    lease: LeaseLane,
+    waiters: Waiters,
+    changes: Changes,
+    trouble: Trouble,
+    readers: Vec<Reader>,
+    asked_for_status: Vec<oneshot::Sender<Status>>,
+    closing: Vec<(Instant, oneshot::Sender<Result<(), NotSaved>>)>,
+    stopping: bool,
+    stopped: bool,
+}
+
+impl Drop for Task {
+    /// Also when the runtime is shut down around it: what is published must not outlive the one
+    /// who keeps it true.
+    fn drop(&mut self) {
+        self.shared.withdraw();
+    }
+}
+
+impl Task {
+    pub(crate) fn new(
+        worker: Worker,
+        machine: Machine,
+        patience: Duration,
+        shared: Arc<Shared>,
+        commands: UnboundedReceiver<Command>,
+        done: UnboundedReceiver<Done>,
+    ) -> Self {
+        Self {
+            worker,
+            machine,
+            patience,
+            shared,
+            published: Arc::default(),
+            heard: 0,
+            commands,
+            done,
+            under_way: 0,
+            wake_at: Timestamp::NEVER,
+            lease: LeaseLane::default(),
+            waiters: Waiters::default(),
+            changes: Changes::default(),
+            trouble: Trouble::default(),
+            readers: Vec::new(),
+            asked_for_status: Vec::new(),
+            closing: Vec::new(),
+            stopping: false,
+            stopped: false,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut open = true;
+        self.drain();
+        self.settle();
+        while !self.is_over() {
+            let wake = self.next_wake();
+            tokio::select! {
+                // Time first, so that no flood of commands can hold it up; then what has ended.
+                biased;
+                () = sleep_until(wake) => self.on_time(),
+                Some(done) = self.done.recv() => self.on_done(done),
+                command = self.commands.recv(), if open => match command {
+                    Some(command) => self.on_command(command),
+                    None => {
+                        // The last session was dropped.
+                        open = false;
+                        self.stop();
+                    }
+                },
+            }
+            self.settle();
+        }
+        // Whoever came too late to be heard learns the same as those before.
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.on_command(command);
+        }
+        self.settle();
+    }
+
+    /// A token request that was given up may still bring a grant, and an unsaved token is still
+    /// to be saved.
+    fn is_over(&self) -> bool {
+        self.stopped && self.under_way == 0 && self.machine.view().unsaved().is_none()
+    }
+
+    fn next_wake(&self) -> Instant {
+        let machine = self.wake_at.since(self.worker.clock.now()).min(LONGEST_SLEEP);
+        let closing = self.closing.iter().map(|(deadline, _)| *deadline);
+        closing
+            .chain(self.waiters.deadline())
+            .chain(self.lease.renew_at())
+            .fold(monotonic() + machine, Instant::min)
+    }
+
+    fn on_time(&mut self) {
+        self.lease.renew_if_due(&self.worker);
+        self.feed(Input::TimePassed);
+    }
+
+    fn on_done(&mut self, done: Done) {
+        let (answer, store) = match done {
+            Done::Action { id, outcome, store } => (Some((id, outcome)), store),
+            Done::Lease(done) => {
+                let learnt = self.lease.done(done, &self.worker);
+                (learnt.answer, Some(learnt.store))
+            }
+        };
+        if let Some((side, error)) = store {
+            if let Some(error) = &error {
+                let account = &*self.worker.account;
+                tracing::debug!(target: "regrant", account, ?side, %error, "the store failed");
+            }
+            self.trouble.note(side, error);
+        }
+        if let Some((id, outcome)) = answer {
+            self.under_way = self.under_way.saturating_sub(1);
+            self.feed(Input::Done { id, outcome });
+            self.changes.done(id);
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Access { origin, than, reply } => self.on_access(origin, than, reply),
+            Command::Accepted { id, origin } => self.feed(Input::Accepted { id, origin }),
+            Command::Rejected { id, origin, strength, marked } => {
+                self.heard += u64::from(marked);
+                self.feed(Input::Rejected { id, origin, strength });
+            }
+            Command::Change(change, reply) => {
+                if !self.stopping {
+                    self.changes.push(change, reply);
+                }
+            }
+            Command::Status(reply) => self.asked_for_status.push(reply),
+            Command::Watch(reader) => self.readers.push(reader),
+            Command::Close { within, reply } => {
+                self.stop();
+                self.closing.push((monotonic() + within.min(NO_LIMIT), reply));
+            }
+        }
+    }
+
+    fn on_access(
+        &mut self,
+        origin: Origin,
+        than: Option<TokenId>,
+        reply: oneshot::Sender<Result<Access, AccessError>>,
+    ) {
+        if self.stopping {
+            let _ = reply.send(Err(AccessError::Closed));
+            return;
+        }
+        let deadline = monotonic() + self.patience;
+        let waiter = Waiter { origin, than, deadline, reply };
+        if let Some(access) = waiter.lent(&self.published) {
+            let _ = waiter.reply.send(Ok(access));
+            return;
+        }
+        self.feed(Input::Wanted { origin: waiter.origin.clone() });
+        self.waiters.push(waiter);
+    }
+
+    fn stop(&mut self) {
+        if !std::mem::replace(&mut self.stopping, true) {
+            self.changes.abandon();
+            self.feed(Input::Stop);
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.machine.handle_input(input, self.worker.clock.now());
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.machine.poll_output() {
+                Output::Act { id, action, deadline } => self.act(id, action, deadline),
+                Output::Event(event) => self.tell(&event),
+                Output::Answered(result) => {
+                    self.changes.answered(result, &self.machine, &self.trouble);
+                }
+                Output::Stopped => self.stopped = true,
+                Output::Timeout(at) => {
+                    self.wake_at = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, id: u64, action: Action, deadline: Timestamp) {
+        self.under_way += 1;
+        let worker = &self.worker;
+        match action {
+            Action::Acquire => self.lease.push(Op::Acquire { id, deadline }, worker),
+            Action::Release => self.lease.push(Op::Release { id, deadline }, worker),
+            Action::Load => worker.load(id, deadline),
+            Action::Save { record, over } => worker.save(id, record, over, deadline),
+            Action::Ask { client, refresh_token } => {
+                worker.ask(id, client, refresh_token, deadline);
+            }
+            Action::Revoke { client, token, hint } => {
+                self.changes.revoking(id);
+                worker.revoke(id, client, token, hint, deadline);
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        if let Event::LoggedOut { revoked } = event {
+            self.changes.logged_out(*revoked);
+        }
+        log(&self.worker.account, event);
+        self.readers.retain_mut(|reader| reader.tell(event));
+    }
+
+    /// Publishes what has changed and answers those who can be answered now.
+    fn settle(&mut self) {
+        // Each round begins a change, or tells the machine of somebody who waits on a new view;
+        // few are ever needed.
+        for _ in 0..64 {
+            let changed = self.publish();
+            let now = self.worker.clock.now();
+            self.waiters.serve(&self.published, changed, &self.trouble, monotonic(), now);
+            let wanted = changed && self.tell_who_waits();
+            let begun = self.changes.begin().map(|input| self.feed(input)).is_some();
+            if !wanted && !begun {
+                break;
+            }
+        }
+        if self.machine.state().is_some() || self.trouble.is_unreadable() {
+            for reply in std::mem::take(&mut self.asked_for_status) {
+                let _ = reply.send(self.status());
+            }
+        }
+        self.settle_closing();
+    }
+
+    fn publish(&mut self) -> bool {
+        let published = Published::of(&self.machine, self.heard);
+        if published.is(&self.published) {
+            return false;
+        }
+        self.published = Arc::new(published);
+        if self.stopped {
+            self.shared.withdraw();
+        } else {
+            self.shared.publish(Arc::clone(&self.published));
+        }
+        true
+    }
+
+    /// A new view may need to hear again that somebody waits.
+    fn tell_who_waits(&mut self) -> bool {
+        let mut told = false;
+        for origin in self.waiters.origins() {
+            if matches!(self.machine.view().access(&origin), Use::Wait) {
+                self.feed(Input::Wanted { origin });
+                told = true;
+            }
+        }
+        told
+    }
+
+    fn settle_closing(&mut self) {
+        if self.stopped {
+            self.shared.withdraw();
+        }
+        let time = monotonic();
+        for (deadline, reply) in std::mem::take(&mut self.closing) {
+            if self.stopped && self.machine.view().unsaved().is_none() {
+                let _ = reply.send(Ok(()));
+            } else if deadline <= time {
+                let _ = reply.send(Err(self.not_saved()));
+            } else {
+                self.closing.push((deadline, reply));
+            }
+        }
+    }
+
+    fn not_saved(&self) -> NotSaved {
+        let store =
+            |fault: StoreFault| NotSaved::Store { fault, source: self.trouble.behind(fault) };
+        self.machine.view().unsaved().map_or(NotSaved::UnderWay, store)
+    }
+
+    fn status(&self) -> Status {
+        let view = self.machine.view();
+        Status {
+            account: self.worker.account.to_string(),
+            state: self.machine.state(),
+            record: self.machine.record().cloned(),
+            trouble: self.trouble.worst(),
+            holder: view.holder().cloned(),
+            unsaved: view.unsaved(),
+            capabilities: self.worker.store.capabilities(),
+            at: self.worker.clock.now(),
+        }
+    }
+}
+
+/// What a session's callers need to reach its task.
+pub(crate) type Commands = UnboundedSender<Command>;
