@@ -24,6 +24,14 @@ use crate::worker::{Done, Worker};
 /// The longest sleep: 30 s. Timers may stand still in a suspend; after this the clock is seen.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// A wake-up that comes this much later than it was set for is the end of a stop or a suspend: 1 s,
+/// far more than a busy machine is late by.
+const STOPPED: Duration = Duration::from_secs(1);
+
+/// After a stop, how long what has ended meanwhile may take to be heard before anything is held
+/// to be late: 1 s. An answer that waits in a socket is not a lost one.
+const HEAR_OUT: Duration = Duration::from_secs(1);
+
 /// How far ahead a timer is set that stands for no time at all: a year.
 const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
 
@@ -55,6 +63,14 @@ pub(crate) enum Command {
     },
 }
 
+/// A process that goes on after it was stopped or suspended.
+#[derive(Debug)]
+struct Resumed {
+    /// The wake-up that was missed: callers have waited until then, and not through the stop.
+    since: Instant,
+    until: Instant,
+}
+
 #[derive(Debug)]
 pub(crate) struct Task {
     worker: Worker,
@@ -69,6 +85,8 @@ pub(crate) struct Task {
     /// Actions of the machine that have not ended.
     under_way: usize,
     wake_at: Timestamp,
+    /// After a stop: when it was noticed. For a moment, nobody is told how late it is.
+    resumed: Option<Resumed>,
     lease: LeaseLane,
     waiters: Waiters,
     changes: Changes,
@@ -108,6 +126,7 @@ impl Task {
             done,
             under_way: 0,
             wake_at: Timestamp::NEVER,
+            resumed: None,
             lease: LeaseLane::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
@@ -129,7 +148,7 @@ impl Task {
             tokio::select! {
                 // Time first, so that no flood of commands can hold it up; then what has ended.
                 biased;
-                () = sleep_until(wake) => self.on_time(),
+                () = sleep_until(wake) => self.on_time(wake),
                 Some(done) = self.done.recv() => self.on_done(done),
                 command = self.commands.recv(), if open => match command {
                     Some(command) => self.on_command(command),
@@ -159,14 +178,26 @@ impl Task {
     fn next_wake(&self) -> Instant {
         let machine = self.wake_at.since(self.worker.clock.now()).min(LONGEST_SLEEP);
         let closing = self.closing.iter().map(|(deadline, _)| *deadline);
-        closing
-            .chain(self.waiters.deadline())
-            .chain(self.lease.renew_at())
-            .fold(monotonic() + machine, Instant::min)
+        match &self.resumed {
+            Some(resumed) => closing.fold(resumed.until, Instant::min),
+            None => closing
+                .chain(self.waiters.deadline())
+                .chain(self.lease.renew_at())
+                .fold(monotonic() + machine, Instant::min),
+        }
     }
 
-    fn on_time(&mut self) {
+    fn on_time(&mut self, wake: Instant) {
+        let time = monotonic();
         self.lease.renew_if_due(&self.worker);
+        let late = time > wake + STOPPED && self.under_way > 0;
+        if late && self.resumed.is_none() {
+            self.resumed = Some(Resumed { since: wake, until: time + HEAR_OUT });
+        }
+        if self.resumed.as_ref().is_some_and(|r| time < r.until && self.under_way > 0) {
+            return;
+        }
+        self.resumed = None;
         self.feed(Input::TimePassed);
     }
 
@@ -296,7 +327,8 @@ impl Task {
         for _ in 0..64 {
             let changed = self.publish();
             let now = self.worker.clock.now();
-            self.waiters.serve(&self.published, changed, &self.trouble, monotonic(), now);
+            let time = self.resumed.as_ref().map_or_else(monotonic, |resumed| resumed.since);
+            self.waiters.serve(&self.published, changed, &self.trouble, time, now);
             let wanted = changed && self.tell_who_waits();
             let begun = self.changes.begin().map(|input| self.feed(input)).is_some();
             if !wanted && !begun {
@@ -343,7 +375,7 @@ impl Task {
         }
         let time = monotonic();
         for (deadline, reply) in std::mem::take(&mut self.closing) {
-            if self.stopped && self.machine.view().unsaved().is_none() {
+            if self.is_over() {
                 let _ = reply.send(Ok(()));
             } else if deadline <= time {
                 let _ = reply.send(Err(self.not_saved()));

@@ -191,10 +191,8 @@ impl Machine {
             return Gate::Open { stale: true, report: true };
         }
         match stuck {
-            Some((why, retry_at)) if !self.job.has_failed_once() && !self.rereading() => {
-                Gate::Blocked(why, retry_at)
-            }
-            _ => Gate::Wait,
+            Some(Some((why, retry_at))) if !self.rereading() => Gate::Blocked(why, retry_at),
+            Some(_) | None => Gate::Wait,
         }
     }
 
@@ -232,31 +230,28 @@ impl Machine {
         }
     }
 
-    /// Why a refresh that is needed cannot end now, and until when.
-    fn stuck(&self, record: &Record) -> Option<(Blocked, Timestamp)> {
+    /// Whether a refresh that is needed cannot end now. Some of none: nobody knows until when, so
+    /// whoever needs it waits.
+    fn stuck(&self, record: &Record) -> Option<Option<(Blocked, Timestamp)>> {
         let now = self.now;
         if let Some(unsaved) = &self.unsaved {
             let retry_at = self.errands_at().unwrap_or(now);
-            return Some((Blocked::Store(unsaved.fault), retry_at));
+            return Some(Some((Blocked::Store(unsaved.fault), retry_at)));
         }
         if let Some(trouble) = self.trouble.filter(|trouble| trouble.until > now) {
-            return Some((Blocked::Store(trouble.fault), trouble.until));
+            return Some(Some((Blocked::Store(trouble.fault), trouble.until)));
         }
         if self.job.has_failed_once() {
-            let until = self.job.wake_at().unwrap_or(now);
-            return Some((Blocked::CoolDown(crate::record::Cause::Unavailable), until));
+            return Some(None);
         }
         if let Job::Waiting { .. } | Job::Looking { .. } | Job::Acquiring { .. } = &self.job {
             // Its holder has had all the time that a live one needs.
-            let intent = record.attempt.as_ref().filter(|intent| intent.deadline <= now);
-            return intent
-                .filter(|_| self.holder.is_some())
-                .map(|_| (Blocked::CoolDown(crate::record::Cause::NoAnswer), now))
-                .filter(|_| record.access() != Access::Rejected || self.claims.is_empty());
+            let over = record.attempt.as_ref().is_some_and(|intent| intent.deadline <= now);
+            return (over && self.holder.is_some()).then_some(None);
         }
         if self.job.is_open() {
             return None;
         }
-        self.delay(record, Need::Forced, now)
+        self.delay(record, Need::Forced, now).map(Some)
     }
 }

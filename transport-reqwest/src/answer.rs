@@ -1,0 +1,188 @@
+//! What an API's answer says about the token, without taking anything from its reader.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use regrant::{Strength, Verdict};
+use regrant_core::protocol::{ApiReply, read_api_reply};
+use reqwest::{Body, Response, ResponseBuilderExt as _};
+
+use crate::body::{Replayed, Rest};
+
+/// How much of a body is read to look for an error code: 64 KiB. No error message is longer.
+const CAP: usize = 64 << 10;
+
+/// What the answer to a request that carried a token says about it, and the answer again.
+pub(crate) async fn judge(response: Response, scheme: &str) -> (Verdict, Response) {
+    let (verdict, rule) = read(&response, scheme, &[]);
+    if !may_say_more(&response, verdict) {
+        log(&response, verdict, rule);
+        return (verdict, response);
+    }
+    let (start, response) = peek(response).await;
+    let (verdict, rule) = match &start {
+        Some(start) => read(&response, scheme, start),
+        None => (verdict, rule),
+    };
+    log(&response, verdict, rule);
+    (verdict, response)
+}
+
+fn log(response: &Response, verdict: Verdict, rule: &str) {
+    let status = response.status().as_u16();
+    tracing::debug!(target: "regrant", status, ?verdict, rule, "the API answered");
+}
+
+fn read(response: &Response, scheme: &str, body: &[u8]) -> (Verdict, &'static str) {
+    let headers = response.headers();
+    let lines =
+        |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    let is_zero = |line: &HeaderValue| line.as_bytes().trim_ascii() == b"0";
+    let (verdict, _, rule) = read_api_reply(&ApiReply {
+        scheme: Some(scheme),
+        status: response.status().as_u16(),
+        www_authenticate: &lines(WWW_AUTHENTICATE.as_str()),
+        dpop_nonces: &lines("dpop-nonce"),
+        grpc_statuses: &lines("grpc-status"),
+        content_type: headers.get(CONTENT_TYPE).and_then(|line| line.to_str().ok()),
+        retry_after: headers.contains_key(RETRY_AFTER),
+        exhausted: headers.get("x-ratelimit-remaining").is_some_and(is_zero),
+        body,
+    });
+    (verdict, rule)
+}
+
+/// Whether the body could change the verdict: some APIs put the code there alone. One that may
+/// never end is left alone.
+fn may_say_more(response: &Response, verdict: Verdict) -> bool {
+    if !matches!(response.status().as_u16(), 401 | 403)
+        || verdict == Verdict::Rejected(Strength::Strong)
+    {
+        return false;
+    }
+    match response.content_length() {
+        Some(length) => (1..=CAP as u64).contains(&length),
+        None => response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|line| line.to_str().ok())
+            .is_some_and(|line| line.to_ascii_lowercase().contains("json")),
+    }
+}
+
+/// The whole body, if it is short, and the response with its body as if it had not been read.
+async fn peek(mut response: Response) -> (Option<Bytes>, Response) {
+    let mut start = BytesMut::new();
+    let (whole, rest) = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => start.extend_from_slice(&chunk),
+            Ok(None) => break (true, None),
+            Err(error) => break (false, Some(Rest::Broken(Some(error.into())))),
+        }
+        if start.len() > CAP {
+            break (false, None);
+        }
+    };
+    let start = start.freeze();
+    let url = response.url().clone();
+    let (parts, body) = http::Response::<Body>::from(response).into_parts();
+    let rest = rest.unwrap_or(if whole { Rest::Nothing } else { Rest::Body(body) });
+    let body = Body::wrap(Replayed::new(start.clone(), rest));
+    let mut rebuilt = http::Response::builder()
+        .url(url)
+        .status(parts.status)
+        .version(parts.version)
+        .body(body)
+        .expect("all parts are those of a response");
+    *rebuilt.headers_mut() = parts.headers;
+    rebuilt.extensions_mut().extend(parts.extensions);
+    (whole.then_some(start), Response::from(rebuilt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
+        let mut builder = http::Response::builder()
+            .status(status)
+            .url("https://api.example/x".parse().unwrap())
+            .extension("kept");
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        Response::from(builder.body(body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_challenge_decides_without_a_look_at_the_body() {
+        let challenge = [("www-authenticate", "Bearer error=\"invalid_token\"")];
+        let answer = response(401, &challenge, "body".into());
+        let (verdict, answer) = judge(answer, "Bearer").await;
+        assert_eq!(verdict, Verdict::Rejected(Strength::Strong));
+        assert_eq!(answer.text().await.unwrap(), "body");
+    }
+
+    #[tokio::test]
+    async fn a_code_in_the_body_counts_and_the_body_stays_whole() {
+        let json = r#"{"error":"invalid_token"}"#;
+        for status in [401, 403] {
+            let (verdict, answer) = judge(response(status, &[], json.into()), "Bearer").await;
+            assert_eq!(verdict, Verdict::Rejected(Strength::Strong));
+            assert_eq!(answer.url().as_str(), "https://api.example/x");
+            assert_eq!(answer.extensions().get::<&str>(), Some(&"kept"));
+            assert_eq!(answer.content_length(), Some(json.len() as u64));
+            assert_eq!(answer.text().await.unwrap(), json);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_body_is_no_evidence_and_stays_whole() {
+        let long = "x".repeat(CAP + 1);
+        let (verdict, answer) = judge(response(401, &[], long.clone().into()), "Bearer").await;
+        assert_eq!(verdict, Verdict::Rejected(Strength::Weak));
+        assert_eq!(answer.text().await.unwrap(), long);
+    }
+
+    #[tokio::test]
+    async fn a_long_body_of_unknown_length_stays_whole() {
+        let long = Bytes::from("x".repeat(CAP + 1));
+        let body = Replayed::new(
+            Bytes::from_static(b"a"),
+            Rest::Body(Body::wrap_stream(Two(vec![long.clone(), long.clone()]))),
+        );
+        let json = [("content-type", "application/problem+json")];
+        let (verdict, answer) = judge(response(401, &json, Body::wrap(body)), "Bearer").await;
+        assert_eq!(verdict, Verdict::Rejected(Strength::Weak));
+        assert_eq!(answer.bytes().await.unwrap().len(), 1 + 2 * long.len());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_breaks_off_for_its_reader_too() {
+        let broken = Rest::Broken(Some("cut".into()));
+        let body = Body::wrap(Replayed::new(Bytes::from_static(b"{\"er"), broken));
+        let json = [("content-type", "application/json")];
+        let (verdict, mut answer) = judge(response(401, &json, body), "Bearer").await;
+        assert_eq!(verdict, Verdict::Rejected(Strength::Weak));
+        assert_eq!(answer.chunk().await.unwrap().unwrap(), "{\"er");
+        assert!(answer.chunk().await.is_err());
+    }
+
+    struct Two(Vec<Bytes>);
+
+    impl Two {
+        fn next(&mut self) -> Option<Result<Bytes, std::io::Error>> {
+            self.0.pop().map(Ok)
+        }
+    }
+
+    impl futures_core::Stream for Two {
+        type Item = Result<Bytes, std::io::Error>;
+
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Self::Item>> {
+            std::task::Poll::Ready(self.next())
+        }
+    }
+}

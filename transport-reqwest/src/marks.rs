@@ -1,0 +1,26 @@
+//! What a caller may tell about a request, and what it may be told with an answer.
+
+use regrant::AccessError;
+
+/// Put on a request (`RequestBuilder::with_extension`), it declares that the request must not be
+/// sent a second time, though its body could be.
+///
+/// When the token is rejected, it is refreshed all the same, and the caller gets the rejection
+/// with a [`RetryMark`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotReplayable;
+
+/// Found in the extensions of a response: the token was rejected, it has been refreshed, and this
+/// request was not sent again because it could not or must not be. Sending it anew is worth it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryMark;
+
+/// Found in the extensions of a response: the API rejects fresh tokens too. Sending the request
+/// anew is not worth it; audience, scope or account is wrong there.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// What the session says; it names the time of the next try.
+    pub why: AccessError,
+}
