@@ -1,0 +1,169 @@
+//! Requests to the API, through regrant's middleware.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::{Extensions, HeaderMap, Method};
+use regrant::{Origin, Session};
+use regrant_core::protocol::{ApiReply, Class, read_api_reply};
+use regrant_reqwest::{Middleware, NotReplayable, Rejected, RequestError, client_builder};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
+use url::Url;
+
+use crate::error::Failure;
+
+/// What this program calls itself.
+const USER_AGENT: &str = concat!("regrant/", env!("CARGO_PKG_VERSION"));
+
+/// How long a connection may take: 30 s, a caller's patience. An answer may take any time.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// What is sent.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) replayable: bool,
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    response: reqwest::Response,
+    replays: u32,
+}
+
+impl Answered {
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// How often the request was sent again.
+    pub(crate) fn replays(&self) -> u32 {
+        self.replays
+    }
+
+    /// What regrant has to say beside the answer.
+    pub(crate) fn remark(&self) -> Option<Failure> {
+        if let Some(Rejected { why, .. }) = self.response.extensions().get() {
+            return Some(why.clone().into());
+        }
+        self.asks_for_step_up().then(Failure::step_up)
+    }
+
+    fn asks_for_step_up(&self) -> bool {
+        let lines = self.response.headers().get_all(WWW_AUTHENTICATE);
+        let lines: Vec<_> = lines.iter().map(HeaderValue::as_bytes).collect();
+        let reply = ApiReply {
+            scheme: Some("Bearer"),
+            status: self.status(),
+            www_authenticate: &lines,
+            ..ApiReply::default()
+        };
+        read_api_reply(&reply).1 == Class::StepUp
+    }
+
+    pub(crate) fn into_body(self) -> reqwest::Response {
+        self.response
+    }
+}
+
+/// A client for one origin.
+#[derive(Debug)]
+pub(crate) struct Api {
+    client: ClientWithMiddleware,
+    origin: Origin,
+}
+
+impl Api {
+    pub(crate) fn new(session: &Session, origin: &Origin) -> Result<Self, Failure> {
+        let mut builder = client_builder().user_agent(USER_AGENT).connect_timeout(CONNECT);
+        if origin.scheme() == "http" {
+            // Loopback: a proxy would get the token in the clear.
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| {
+            Failure::other("internal", "the HTTP client cannot be made").because(&error)
+        })?;
+        let client =
+            ClientBuilder::new(client).with(Middleware::new(session.clone())).with(Gate).build();
+        Ok(Self { client, origin: origin.clone() })
+    }
+
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answered, Failure> {
+        let sent = Sent::default();
+        let mut builder = self
+            .client
+            .request(request.method.clone(), request.url.clone())
+            .headers(request.headers.clone())
+            .with_extension(sent.clone());
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        if !request.replayable {
+            builder = builder.with_extension(NotReplayable);
+        }
+        match builder.send().await {
+            Ok(response) => {
+                let replays = sent.0.load(Ordering::Relaxed).saturating_sub(1);
+                Ok(Answered { response, replays })
+            }
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    fn failure(&self, error: reqwest_middleware::Error) -> Failure {
+        if let Some(RequestError::Access(why)) = RequestError::of(&error) {
+            return why.clone().into();
+        }
+        match error {
+            reqwest_middleware::Error::Reqwest(error) => {
+                // The URL can hold what is nobody's business.
+                Failure::network("the API gave no answer").because(&error.without_url())
+            }
+            reqwest_middleware::Error::Middleware(error) if error.is::<Tokenless>() => {
+                Failure::not_bound(&self.origin)
+            }
+            reqwest_middleware::Error::Middleware(error) => {
+                Failure::other("internal", "the request was not sent").because(&*error)
+            }
+        }
+    }
+}
+
+/// How often a request was sent.
+#[derive(Clone, Debug, Default)]
+struct Sent(Arc<AtomicU32>);
+
+/// The last middleware: it counts what goes out, and lets nothing out without a token. Whether
+/// the credential is bound to the origin was looked at before; another process can have changed
+/// that since.
+#[derive(Debug)]
+struct Gate;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the request has no token")]
+struct Tokenless;
+
+#[async_trait]
+impl reqwest_middleware::Middleware for Gate {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        if !request.headers().contains_key(AUTHORIZATION) {
+            return Err(reqwest_middleware::Error::middleware(Tokenless));
+        }
+        if let Some(Sent(count)) = extensions.get() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        next.run(request, extensions).await
+    }
+}

@@ -1,0 +1,320 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+use regrant_sandbox::Fault;
+
+/// Keeps OAuth 2.0 credentials alive for scripts: the server decides when a token is dead.
+#[derive(Debug, Parser)]
+#[command(name = "regrant", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  2   usage; an origin that the credential is not bound to
+  3   login needed, or a step-up
+  4   not now: server or network away, another process refreshes, a cool-down runs
+  5   the API rejects freshly issued tokens too
+  6   the credential store cannot be used
+  7   the client is misconfigured
+  22  call -f, and the answer was an HTTP error
+  1   anything else
+
+Times are in RFC 3339, UTC. `regrant explain` has a page for every error and reason.";
+
+/// What every command takes, before its name or after it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where credentials are kept: `sqlite:PATH`
+    /// [default: regrant/credentials.db in the user's data folder]
+    // A URL of a store can hold a password, so its value is never shown.
+    #[arg(long, global = true, value_name = "URL", env = "REGRANT_STORE", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+
+    /// Which credential
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "REGRANT_ACCOUNT",
+        hide_env_values = true,
+        default_value = "default",
+        value_parser = account
+    )]
+    pub(crate) account: String,
+
+    /// Where the sealing key comes from: `file:PATH`, or `auto`, a key file of the store's own in
+    /// the user's configuration folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOURCE",
+        env = "REGRANT_KEY",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub(crate) key: String,
+
+    /// Provider profile; kept with the credential at import
+    #[arg(long, global = true, value_name = "NAME or FILE")]
+    pub(crate) profile: Option<String>,
+
+    /// Print the refresh log on standard error, without secrets. REGRANT_LOG does too: a level
+    /// (`info`, `debug`, `trace`), or levels by target (`regrant=debug`)
+    #[arg(long, global = true)]
+    pub(crate) debug: bool,
+
+    /// Print one JSON object in place of prose, on errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole story on real parts, in a temporary place
+    Demo,
+    /// One of the processes of `demo`
+    #[command(name = crate::demo::WORKER, hide = true)]
+    DemoWorker,
+    /// Take over a token response (RFC 6749 section 5.1), read on standard input
+    Import(Import),
+    /// Send a request with the credential
+    Call(Call),
+    /// Print a live access token
+    Token(Token),
+    /// Show the state of the credential; needs no network
+    Status,
+    /// List the stored credentials
+    Accounts,
+    /// Let the token go to one more origin
+    Allow(Allow),
+    /// Forget the credential here, and revoke it at the authorization server
+    Logout,
+    /// Try a refused refresh token once more
+    Reconsider,
+    /// Explain a reason or an error code
+    Explain(Explain),
+    /// Run an authorization server and APIs on loopback, for tests
+    Sandbox(Box<Sandbox>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// The token endpoint: https, or http on loopback
+    #[arg(long, value_name = "URL")]
+    pub(crate) token_endpoint: String,
+    /// The client identifier
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: String,
+    /// Where the token may go; can be repeated
+    #[arg(long = "api", value_name = "ORIGIN", required = true)]
+    pub(crate) apis: Vec<String>,
+    /// A file with the client secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    /// How the client authenticates [default: basic with a secret, else none]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) auth: Option<Auth>,
+    /// The revocation endpoint (RFC 7009)
+    #[arg(long, value_name = "URL")]
+    pub(crate) revocation_endpoint: Option<String>,
+    /// The issuer
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+}
+
+/// RFC 6749 section 2.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Auth {
+    /// HTTP Basic
+    Basic,
+    /// The secret in the body
+    Post,
+    /// A public client
+    None,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    /// Where to; its origin must be one that the credential is bound to
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// The method [default: GET, or POST with -d]
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// A header, `Name: value`; can be repeated
+    #[arg(short = 'H', long = "header", value_name = "K: V")]
+    pub(crate) headers: Vec<String>,
+    /// The body: text, `@FILE`, or `@-` for standard input
+    #[arg(short = 'd', long = "data", value_name = "DATA", allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+    /// How many requests
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: u32,
+    /// How many at the same time
+    #[arg(long, value_name = "C", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) concurrency: u16,
+    /// The request must not be sent again, even if the token was rejected
+    #[arg(long)]
+    pub(crate) no_replay: bool,
+    /// Exit with 22 if the answer is an HTTP error
+    #[arg(short = 'f', long)]
+    pub(crate) fail: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Token {
+    /// Say that a server refused the token of this fingerprint, and print a newer one
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub(crate) rejected: Option<String>,
+    /// Print a line of configuration for `curl -K -`
+    #[arg(long)]
+    pub(crate) curl: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Allow {
+    /// Scheme, host and port: https, or http on loopback
+    #[arg(value_name = "ORIGIN")]
+    pub(crate) origin: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The code; without one, all codes are listed
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+/// Durations: `90s`, `2h 30m`, `250ms`; a bare number is seconds.
+#[derive(Args, Debug)]
+pub(crate) struct Sandbox {
+    /// Port of the authorization server on 127.0.0.1; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// How far the sandbox's clock is ahead of this machine's; negative for behind
+    #[arg(long, value_name = "DURATION", value_parser = signed, allow_hyphen_values = true)]
+    pub(crate) clock_offset: Option<SignedDuration>,
+    /// How long an access token truly lives [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = millis)]
+    pub(crate) access_ttl: Option<u64>,
+    /// What token responses say in `expires_in`: any JSON value, or `absent` [default: the truth]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) announced_expires_in: Option<String>,
+    /// A refresh spends its refresh token (the default)
+    #[arg(long, overrides_with = "no_rotate")]
+    pub(crate) rotate: bool,
+    /// A refresh token stays good
+    #[arg(long, overrides_with = "rotate")]
+    pub(crate) no_rotate: bool,
+    /// A spent refresh token revokes its family (the default)
+    #[arg(long, overrides_with = "no_reuse_detection")]
+    pub(crate) reuse_detection: bool,
+    /// A spent refresh token is merely refused
+    #[arg(long, overrides_with = "reuse_detection")]
+    pub(crate) no_reuse_detection: bool,
+    /// How long a spent refresh token is honoured still, and whether its replay gets the `same`
+    /// successor, a `siblings` one, or the `latest` that ends the earlier ones [default: none]
+    #[arg(long, value_name = "[KIND:]DURATION", value_parser = super::commands::sandbox::grace)]
+    pub(crate) grace: Option<regrant_sandbox::Grace>,
+    /// What a token request meets: `503`, `429:60`, `reset`, `reset-after-commit`, `hang:MS`,
+    /// `cut-body`, `html`, `invalid_grant`, `error:CODE`, ...; can be repeated, one request each
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub(crate) faults: Vec<Fault>,
+    /// What every token request after those meets
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) always_fault: Option<Fault>,
+    /// An API of this name; can be repeated [default: api]
+    #[arg(long = "api", value_name = "NAME")]
+    pub(crate) apis: Vec<String>,
+    /// How the APIs say that a token is no good
+    #[arg(long, value_name = "HOW", default_value = "invalid-token")]
+    pub(crate) rejection: RejectionForm,
+    /// The client's secret; without one the client is public
+    #[arg(long, value_name = "SECRET", env = "REGRANT_SANDBOX_SECRET", hide_env_values = true)]
+    pub(crate) client_secret: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RejectionForm {
+    /// 401 with `error="invalid_token"`
+    InvalidToken,
+    /// 401 with a challenge that has a realm and no error
+    RealmOnly,
+    /// 401 without a challenge
+    NoChallenge,
+    /// 401 whose code is only in the JSON body
+    JsonBodyOnly,
+    /// 403 with `error="invalid_token"`
+    Forbidden,
+    /// 403 with `error="insufficient_scope"`
+    InsufficientScope,
+    /// 401 that asks for another authentication (RFC 9470)
+    StepUp,
+    /// 429
+    RateLimited,
+}
+
+/// The longest account name. It is shown in tables, and no store has a use for more.
+const LONGEST_ACCOUNT: usize = 256;
+
+fn account(name: &str) -> Result<String, &'static str> {
+    if name.is_empty() || name.chars().count() > LONGEST_ACCOUNT {
+        return Err("an account name has 1 to 256 characters");
+    }
+    if name.chars().any(char::is_control) {
+        return Err("an account name has no control characters");
+    }
+    Ok(name.to_owned())
+}
+
+pub(crate) fn signed(text: &str) -> Result<SignedDuration, &'static str> {
+    let seconds = text.parse::<i64>().map(SignedDuration::from_secs);
+    seconds.or_else(|_| text.parse()).map_err(|_| "write a duration such as 90s, 2h 30m or 250ms")
+}
+
+pub(crate) fn millis(text: &str) -> Result<u64, &'static str> {
+    u64::try_from(signed(text)?.as_millis()).map_err(|_| "this duration cannot be negative")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in [
+            &["regrant", "--json", "--account", "a", "status"][..],
+            &["regrant", "status", "--account", "a", "--json"],
+            &["regrant", "--account", "a", "status", "--json"],
+        ] {
+            let read = CommandLine::try_parse_from(line).unwrap();
+            assert!(read.global.json && read.global.account == "a", "{line:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        assert_eq!(millis("90"), Ok(90_000));
+        assert_eq!(millis("2h 30m"), Ok(9_000_000));
+        assert_eq!(millis("250ms"), Ok(250));
+        assert_eq!(signed("-2h"), Ok(SignedDuration::from_hours(-2)));
+        assert_eq!(signed("-7200"), Ok(SignedDuration::from_hours(-2)));
+        assert!(millis("-1s").is_err() && millis("soon").is_err());
+    }
+}

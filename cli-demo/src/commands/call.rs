@@ -1,0 +1,234 @@
+//! `call`: requests with the credential.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, stdin};
+use std::process::ExitCode;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+use regrant::Origin;
+use serde_json::json;
+
+use super::{Context, url};
+use crate::api::{Answered, Api, Request};
+use crate::args::Call;
+use crate::error::{Exit, Failure};
+use crate::output::Output;
+use crate::session::Tally;
+use crate::store::Store;
+
+pub(super) async fn run(call: Call, context: &Context) -> Result<ExitCode, Failure> {
+    let (url, origin) = url(&call.url, "the URL")?;
+    let request = Request {
+        method: method(&call)?,
+        url,
+        headers: headers(&call)?,
+        body: call.data.as_deref().map(body).transpose()?,
+        replayable: !call.no_replay,
+    };
+    let store = context.store().await?;
+    must_be_bound(&store, &context.global.account, &origin).await?;
+    let opened = context.session(&store)?;
+    let mut tally = Calls::default();
+    let api = Api::new(opened.session(), &origin)?;
+    let answers = stream::iter(0..call.repeat)
+        .map(|_| api.send(&request))
+        .buffered(usize::from(call.concurrency));
+    let mut answers = std::pin::pin!(answers);
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(answered) => tally.answered(answered, &call, context.output).await,
+            Err(failure) => tally.failed(failure),
+        }
+    }
+    let (counted, closed) = opened.close().await;
+    if let Err(failure) = closed {
+        tally.note(failure);
+    }
+    tally.finish(&counted, context.output)
+}
+
+/// What came of the requests.
+#[derive(Debug, Default)]
+struct Calls {
+    responses: BTreeMap<String, u64>,
+    failed: u64,
+    replays: u64,
+    /// What regrant or the network had to say, the most important first; one of each exit code.
+    failures: Vec<Failure>,
+}
+
+impl Calls {
+    async fn answered(&mut self, answered: Answered, call: &Call, output: Output) {
+        let status = answered.status();
+        *self.responses.entry(status.to_string()).or_default() += 1;
+        self.replays += u64::from(answered.replays());
+        if call.fail && status >= 400 {
+            self.note(Failure::http_error(status));
+        }
+        if let Some(failure) = answered.remark() {
+            self.note(failure);
+        }
+        if let Err(failure) = shown(answered.into_body(), !output.is_json(), output).await {
+            self.note(failure);
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        self.failed += 1;
+        self.note(failure);
+    }
+
+    fn note(&mut self, failure: Failure) {
+        if self.failures.iter().all(|known| known.exit != failure.exit) {
+            self.failures.push(failure);
+        }
+    }
+
+    fn finish(mut self, counted: &Tally, output: Output) -> Result<ExitCode, Failure> {
+        self.failures.sort_by_key(|failure| rank(failure.exit));
+        if output.is_json() {
+            let mut summary = json!({
+                "responses": self.responses,
+                "failed": self.failed,
+                "refreshes": counted.refreshes(),
+                "replays": self.replays,
+                "adopted": counted.adopted(),
+            });
+            let exit = self.failures.first().map_or(Exit::Done, |failure| failure.exit);
+            if let Some(failure) = self.failures.first() {
+                summary["error"] = failure.to_json();
+            }
+            output.object(&summary)?;
+            return Ok(exit.into());
+        }
+        match self.failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(Exit::Done.into()),
+        }
+    }
+}
+
+/// Of several requests, the worst answer is the command's.
+fn rank(exit: Exit) -> usize {
+    let order = [
+        Exit::Store,
+        Exit::Login,
+        Exit::Misconfigured,
+        Exit::StillRejected,
+        Exit::NotNow,
+        Exit::HttpError,
+    ];
+    order.iter().position(|worse| *worse == exit).unwrap_or(order.len())
+}
+
+/// Writes the body as it comes, or only waits for its end.
+async fn shown(mut body: reqwest::Response, shown: bool, output: Output) -> Result<(), Failure> {
+    loop {
+        match body.chunk().await {
+            Ok(Some(chunk)) if shown => output.bytes(&chunk)?,
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let error = error.without_url();
+                return Err(Failure::network("the answer broke off").because(&error));
+            }
+        }
+    }
+}
+
+/// Before a session is opened, because an open session may send a token request.
+async fn must_be_bound(store: &Store, account: &str, origin: &Origin) -> Result<(), Failure> {
+    // What cannot be read, or is logged out, the session tells.
+    match store.load(account).await {
+        Ok(Some(record)) if !record.is_logged_out() => match record.origins.contains(origin) {
+            true => Ok(()),
+            false => Err(Failure::not_bound(origin)),
+        },
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn method(call: &Call) -> Result<Method, Failure> {
+    match &call.method {
+        Some(method) => {
+            Method::from_bytes(method.as_bytes()).map_err(|_| Failure::usage("-X names no method"))
+        }
+        None if call.data.is_some() => Ok(Method::POST),
+        None => Ok(Method::GET),
+    }
+}
+
+fn headers(call: &Call) -> Result<HeaderMap, Failure> {
+    let mut headers = read_headers(&call.headers)?;
+    if call.data.is_some() && !headers.contains_key(CONTENT_TYPE) {
+        // As curl says of its -d.
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(CONTENT_TYPE, form);
+    }
+    Ok(headers)
+}
+
+fn read_headers(lines: &[String]) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        // The value may be a secret, so it is not quoted.
+        let wrong =
+            || Failure::usage("a header is not as it should be").remedy("write -H 'Name: value'");
+        let (name, value) = line.split_once(':').ok_or_else(wrong)?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
+        if name == AUTHORIZATION {
+            return Err(Failure::usage("the Authorization header is regrant's own")
+                .remedy("leave it away; regrant adds the token"));
+        }
+        headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| wrong())?);
+    }
+    Ok(headers)
+}
+
+/// As curl's --data-binary reads it: text, a file, or standard input; byte for byte.
+fn body(data: &str) -> Result<Vec<u8>, Failure> {
+    let Some(path) = data.strip_prefix('@') else { return Ok(data.as_bytes().to_vec()) };
+    let read = if path == "-" {
+        let mut bytes = Vec::new();
+        stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    read.map_err(|error| Failure::usage("the body cannot be read").because(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_exit_code_is_the_command_s() {
+        let mut exits = [
+            Exit::HttpError,
+            Exit::NotNow,
+            Exit::Other,
+            Exit::StillRejected,
+            Exit::Misconfigured,
+            Exit::Login,
+            Exit::Store,
+        ];
+        exits.sort_by_key(|exit| rank(*exit));
+        let codes = exits.map(|exit| exit as u8);
+        assert_eq!(codes, [6, 3, 7, 5, 4, 22, 1]);
+    }
+
+    #[test]
+    fn a_header_is_a_name_and_a_value_and_never_quoted() {
+        let read = |line: &str| read_headers(&[line.to_owned()]);
+        assert_eq!(read("X-A:  b ").unwrap()["x-a"], "b");
+        assert_eq!(read("X-A:").unwrap()["x-a"], "");
+        for line in ["canary", ": canary", "X A: canary", "Authorization: canary"] {
+            let failure = read(line).unwrap_err();
+            assert!(!failure.to_prose().contains("canary"), "{line}");
+        }
+    }
+}

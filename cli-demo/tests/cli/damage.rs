@@ -1,0 +1,128 @@
+//! A store that cannot be used: exit 6, its own remedy, and nothing overwritten.
+
+use std::fs;
+
+use regrant_sandbox::{Config, HoldPoint};
+
+use crate::support::*;
+
+/// Where SQLite's header has the version that the application gave the file, and its name.
+const USER_VERSION: std::ops::Range<usize> = 60..64;
+const APPLICATION_ID: std::ops::Range<usize> = 68..72;
+
+/// Ways in which a database is none that this version can use.
+fn unusable(whole: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let changed = |range: std::ops::Range<usize>, to: [u8; 4]| {
+        let mut bytes = whole.to_vec();
+        bytes[range].copy_from_slice(&to);
+        bytes
+    };
+    vec![
+        ("empty", "store_corrupt", Vec::new()),
+        ("no database", "store_corrupt", b"{\"not\": \"a database\"}".repeat(100)),
+        ("cut off", "store_corrupt", whole[..whole.len() / 2].to_vec()),
+        ("foreign", "store_corrupt", changed(APPLICATION_ID, [0; 4])),
+        ("newer", "store_unknown_format", changed(USER_VERSION, [0, 0, 0, 99])),
+    ]
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_left_as_it_is() {
+    let user = User::logged_in(Config::default());
+    let whole = fs::read(user.database()).unwrap();
+    for (name, code, bytes) in unusable(&whole) {
+        fs::write(user.database(), &bytes).unwrap();
+        for arguments in [
+            &["status"][..],
+            &["token"],
+            &["accounts"],
+            &["call", user.api()],
+            &["allow", "https://api.example"],
+            &["reconsider"],
+        ] {
+            let mut command = user.command();
+            let ran = Ran::from(command.args(arguments).arg("--json").output().unwrap()).exits(6);
+            let error = ran.error();
+            assert_eq!(error["code"], code, "{name}: {arguments:?}");
+            assert!(!ran.out.to_lowercase().contains("not logged in"), "{name}: {ran:?}");
+        }
+        assert_eq!(fs::read(user.database()).unwrap(), bytes, "{name}");
+    }
+    assert_eq!(user.requests(), (0, 0));
+    fs::write(user.database(), whole).unwrap();
+    user.call().exits(0);
+}
+
+#[test]
+fn a_new_login_works_over_a_damaged_store_and_sets_it_aside() {
+    let user = User::logged_in(Config::default());
+    let damage = b"damage".repeat(1_000);
+    fs::write(user.database(), &damage).unwrap();
+    user.import().exits(0);
+    user.call().exits(0);
+    let aside = user.database().with_file_name("credentials.db.corrupt-1");
+    assert_eq!(fs::read(aside).unwrap(), damage);
+
+    fs::write(user.database(), &damage).unwrap();
+    user.run(["logout"]).exits(0);
+    user.call().exits(3);
+}
+
+#[test]
+fn a_missing_or_wrong_key_says_so_and_is_not_replaced() {
+    let user = User::logged_in(Config::default());
+    let path = user.key_file();
+    let key = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let ran = user.run(["call", user.api()]).exits(6);
+    assert!(ran.err.contains("key_missing"), "{ran:?}");
+    assert!(ran.err.contains(path.file_name().unwrap().to_str().unwrap()), "{ran:?}");
+    assert!(!path.exists());
+    user.run(["status"]).exits(6);
+
+    fs::write(&path, [7; 32]).unwrap();
+    let error = user.run(["token", "--json"]).exits(6).error();
+    assert_eq!(error["code"], "wrong_key");
+    assert_eq!(user.requests(), (0, 0));
+
+    fs::write(&path, key).unwrap();
+    user.call().exits(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_cannot_be_written_spends_no_refresh_token() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let user = User::logged_in(Config::default());
+    user.call().exits(0);
+    user.sandbox.expire_access_tokens();
+    let folder = user.database().parent().unwrap().to_owned();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    let is_root = fs::write(folder.join("probe"), "").is_ok();
+    if is_root {
+        // Whoever may write everywhere cannot be kept from it like this.
+        fs::remove_file(folder.join("probe")).unwrap();
+    } else {
+        user.run(["call", user.api()]).exits(6);
+        assert_eq!(user.stats().token_requests, 0);
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    user.call().exits(0);
+}
+
+#[test]
+fn new_tokens_that_cannot_be_saved_are_used_and_then_told_of() {
+    let user = User::logged_in(Config::default());
+    user.sandbox.expire_access_tokens();
+    user.sandbox.hold(HoldPoint::AfterCommit);
+    let child = user.start(["call", user.api()]);
+    wait(user.sandbox.wait_until_held()).unwrap();
+    let damage = b"damage".repeat(1_000);
+    fs::write(user.database(), &damage).unwrap();
+    user.sandbox.release_held();
+    let ran = finished(child).exits(6);
+    assert!(ran.out.contains("\"ok\":true"), "{ran:?}");
+    assert!(ran.err.contains("could not be saved"), "{ran:?}");
+    assert_eq!(user.requests(), (1, 2));
+    assert_eq!(fs::read(user.database()).unwrap(), damage);
+}

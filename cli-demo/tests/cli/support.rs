@@ -1,0 +1,192 @@
+//! A user with an empty home, and a sandbox.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use regrant_sandbox::{Config, Sandbox, Stats};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a run of the command came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    /// Standard output, which must be one JSON object.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        let value = serde_json::from_str(&self.out);
+        value.unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// The `error` of a run with `--json`.
+    #[track_caller]
+    pub(crate) fn error(&self) -> Value {
+        self.json()["error"].clone()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it was not killed"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+pub(crate) struct User {
+    home: TempDir,
+    pub(crate) sandbox: Sandbox,
+}
+
+impl User {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { home: tempfile::tempdir().unwrap(), sandbox: Sandbox::start(config).unwrap() }
+    }
+
+    /// With the credential of a login, and nothing counted yet.
+    pub(crate) fn logged_in(config: Config) -> Self {
+        let user = Self::new(config);
+        user.import().exits(0);
+        user.sandbox.reset_stats();
+        user
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.home().join("data/regrant/credentials.db")
+    }
+
+    /// The only key file there is.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        let keys = fs::read_dir(self.home().join("config/regrant/keys")).unwrap();
+        let keys: Vec<_> = keys.map(|key| key.unwrap().path()).collect();
+        assert_eq!(keys.len(), 1, "{keys:?}");
+        keys[0].clone()
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_regrant"));
+        self.at_home(&mut command);
+        command
+    }
+
+    pub(crate) fn at_home(&self, command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("REGRANT_") {
+                command.env_remove(name);
+            }
+        }
+        command.env("HOME", self.home());
+        command.env("XDG_DATA_HOME", self.home().join("data"));
+        command.env("XDG_CONFIG_HOME", self.home().join("config"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+
+    pub(crate) fn run<const N: usize>(&self, arguments: [&str; N]) -> Ran {
+        self.command().args(arguments).output().unwrap().into()
+    }
+
+    pub(crate) fn start<const N: usize>(&self, arguments: [&str; N]) -> Child {
+        self.command().args(arguments).spawn().unwrap()
+    }
+
+    /// A call of the API, as one does it.
+    pub(crate) fn call(&self) -> Ran {
+        self.run(["call", self.api()])
+    }
+
+    pub(crate) fn api(&self) -> &str {
+        self.sandbox.api_url("api")
+    }
+
+    /// The command that imports, without its input.
+    pub(crate) fn importing(&self) -> Command {
+        let mut command = self.command();
+        command.args(["import", "--token-endpoint", self.sandbox.token_endpoint()]);
+        command.args(["--client-id", "sandbox-client", "--api", self.api()]);
+        command.args(["--revocation-endpoint", self.sandbox.revocation_endpoint()]);
+        command
+    }
+
+    pub(crate) fn import(&self) -> Ran {
+        with_input(self.importing(), &self.sandbox.issue().to_string())
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.run(["status", "--json"]).exits(0).json()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.sandbox.stats()
+    }
+
+    /// How many token requests and API requests have come.
+    pub(crate) fn requests(&self) -> (u64, u64) {
+        let stats = self.stats();
+        (stats.token_requests, stats.apis.values().map(|api| api.requests).sum())
+    }
+
+    /// Waits until the token has expired by the clock here. The command looks at the same clock
+    /// for each answer, so this asks until the answer is the one; the token lives a second.
+    pub(crate) fn until_expired(&self) {
+        for _ in 0..10_000 {
+            let printed = self.run(["status"]).exits(0).out;
+            let expires = printed.lines().find(|line| line.starts_with("expires")).unwrap();
+            // "0s ago" rounds down, so a second has gone by here for certain.
+            if expires.contains("ago)") && !expires.contains("(0s ago)") {
+                return;
+            }
+        }
+        panic!("the token does not expire");
+    }
+}
+
+pub(crate) fn with_input(mut command: Command, input: &str) -> Ran {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    // A command that fails before it reads closes the pipe.
+    let _ = pipe.write_all(input.as_bytes());
+    drop(pipe);
+    child.wait_with_output().unwrap().into()
+}
+
+pub(crate) fn finished(child: Child) -> Ran {
+    child.wait_with_output().unwrap().into()
+}
+
+/// Runs a wait of the sandbox.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// All files below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
