@@ -230,6 +230,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_never_answers_may_still_be_at_it() {
+        // Installed already by another test of this process is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // The system takes the connection and the request, and nobody ever reads it.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/token", listener.local_addr().unwrap());

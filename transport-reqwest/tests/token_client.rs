@@ -22,8 +22,14 @@ fn refresh_token(sandbox: &Sandbox) -> Secret {
     Secret::new(sandbox.issue()["refresh_token"].as_str().unwrap().to_owned())
 }
 
+fn token_client() -> TokenClient {
+    // Installed already by another test of this process is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    TokenClient::new().unwrap()
+}
+
 async fn refresh(client: &Client, token: &Secret, within: Duration) -> Answer {
-    TokenClient::new().unwrap().refresh(client, token, within).await
+    token_client().refresh(client, token, within).await
 }
 
 /// The failure that this fault makes, and how many requests came.
@@ -144,7 +150,7 @@ async fn a_secret_goes_to_no_place_in_the_clear() {
 async fn a_revocation_is_confirmed_or_not() {
     let sandbox = Sandbox::start(Config::default()).unwrap();
     let token = refresh_token(&sandbox);
-    let endpoint = TokenClient::new().unwrap();
+    let endpoint = token_client();
     assert!(endpoint.revoke(&client(&sandbox), &token, "refresh_token", SOON).await);
     assert_eq!(sandbox.stats().revocations, 1);
     sandbox.inject_at(regrant_sandbox::Endpoint::Revocation, Fault::ServerError);

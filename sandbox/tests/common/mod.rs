@@ -15,6 +15,8 @@ pub(crate) fn start(config: Config) -> Sandbox {
 }
 
 pub(crate) fn client() -> Client {
+    // Installed already by another test of this process is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .no_proxy()
         .redirect(redirect::Policy::none())

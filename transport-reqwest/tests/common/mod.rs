@@ -25,6 +25,8 @@ pub(crate) struct World {
 impl World {
     /// Logged in, for the API named `api`.
     pub(crate) async fn new(config: Config) -> Self {
+        // Installed already by another test of this process is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client_secret = config.client_secret.clone().map(Secret::new);
         let sandbox = Sandbox::start(config).unwrap();
         let mut client = Client::new(sandbox.token_endpoint(), "sandbox-client");
