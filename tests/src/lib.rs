@@ -4,6 +4,8 @@
 //! authorization server, some APIs and any number of processes, each with a real
 //! [`Machine`](regrant_core::Machine). A test says what happens, in which order.
 
+#[cfg(doctest)]
+mod readme;
 mod server;
 mod world;
 

@@ -1,4 +1,6 @@
 //! What the machine does, one sentence a test, in virtual time.
+//!
+//! The file is long because it is one list of sentences about one thing.
 
 use std::time::Duration;
 
