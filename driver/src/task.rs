@@ -63,6 +63,16 @@ pub(crate) enum Command {
     },
 }
 
+/// What ends the task's sleep.
+#[derive(Debug)]
+enum Happened {
+    TimePassed,
+    Done(Done),
+    Told(Command),
+    /// The last session was dropped.
+    Dropped,
+}
+
 /// A process that goes on after it was stopped or suspended.
 #[derive(Debug)]
 struct Resumed {
@@ -145,28 +155,28 @@ impl Task {
         self.settle();
         while !self.is_over() {
             let wake = self.next_wake();
-            tokio::select! {
+            let happened = tokio::select! {
                 // Time first, so that no flood of commands can hold it up; then what has ended.
                 biased;
-                () = sleep_until(wake) => self.on_time(wake),
-                Some(done) = self.done.recv() => self.on_done(done),
+                () = sleep_until(wake) => Happened::TimePassed,
+                Some(done) = self.done.recv() => Happened::Done(done),
                 command = self.commands.recv(), if open => match command {
-                    Some(command) => self.on_command(command),
-                    None => {
-                        // The last session was dropped.
-                        open = false;
-                        self.stop();
-                    }
+                    Some(command) => Happened::Told(command),
+                    None => Happened::Dropped,
                 },
+            };
+            self.notice_stop(wake);
+            match happened {
+                Happened::TimePassed => self.on_time(),
+                Happened::Done(done) => self.on_done(done),
+                Happened::Told(command) => self.on_command(command),
+                Happened::Dropped => {
+                    open = false;
+                    self.stop();
+                }
             }
             self.settle();
         }
-        // Whoever came too late to be heard learns the same as those before.
-        self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
-            self.on_command(command);
-        }
-        self.settle();
     }
 
     /// A token request that was given up may still bring a grant, and an unsaved token is still
@@ -187,18 +197,23 @@ impl Task {
         }
     }
 
-    fn on_time(&mut self, wake: Instant) {
+    /// A wake-up that was missed by far is the end of a stop. What has ended meanwhile is heard
+    /// before anybody is told how late it is.
+    fn notice_stop(&mut self, wake: Instant) {
         let time = monotonic();
-        self.lease.renew_if_due(&self.worker);
-        let late = time > wake + STOPPED && self.under_way > 0;
-        if late && self.resumed.is_none() {
+        if self.resumed.is_none() && time > wake + STOPPED && self.under_way > 0 {
             self.resumed = Some(Resumed { since: wake, until: time + HEAR_OUT });
         }
-        if self.resumed.as_ref().is_some_and(|r| time < r.until && self.under_way > 0) {
-            return;
+        if self.resumed.as_ref().is_some_and(|r| time >= r.until || self.under_way == 0) {
+            self.resumed = None;
         }
-        self.resumed = None;
-        self.feed(Input::TimePassed);
+    }
+
+    fn on_time(&mut self) {
+        self.lease.renew_if_due(&self.worker);
+        if self.resumed.is_none() {
+            self.feed(Input::TimePassed);
+        }
     }
 
     fn on_done(&mut self, done: Done) {

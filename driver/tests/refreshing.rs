@@ -231,3 +231,23 @@ async fn a_wall_clock_that_is_set_back_changes_nothing() {
     assert_eq!(token(&session, &api()).await, "at-0");
     assert!(world.endpoint.sent().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_waited_through_a_stop_is_heard_before_anybody_is_late() {
+    let world = World::new();
+    let session = world.logged_in().await;
+    world.endpoint.hold();
+    let sent = session.access(&api()).await.unwrap().id();
+    session.report(sent, &api(), REJECTED);
+    let waiter = tokio::spawn({
+        let session = session.clone();
+        async move { session.access_newer(&api(), sent).await.map(|access| access.id()) }
+    });
+    world.endpoint.asked(1).await;
+    // The process is stopped past every deadline; then all is due at once, the answer too.
+    world.endpoint.release();
+    tokio::time::advance(Duration::from_secs(40)).await;
+    assert_eq!(waiter.await.unwrap().unwrap().generation, 2);
+    assert_eq!(world.endpoint.sent(), ["rt-0"]);
+    assert_eq!(world.store.refresh_token().await.as_deref(), Some("rt-1"));
+}

@@ -89,24 +89,80 @@ fn a_missing_or_wrong_key_says_so_and_is_not_replaced() {
     user.call().exits(0);
 }
 
+/// Root may write everywhere, so this runs the command as nobody, whose home that of the user
+/// becomes.
 #[cfg(unix)]
 #[test]
 fn a_store_that_cannot_be_written_spends_no_refresh_token() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+
     let user = User::logged_in(Config::default());
-    user.call().exits(0);
+    let is_root = fs::metadata(user.home()).unwrap().uid() == 0;
+    let binary = user.home().join("regrant");
+    fs::copy(env!("CARGO_BIN_EXE_regrant"), &binary).unwrap();
+    let run = || -> Ran {
+        let mut command = std::process::Command::new(&binary);
+        user.at_home(&mut command);
+        command.args(["call", user.api(), "--json"]);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.output().unwrap().into()
+    };
+    if is_root {
+        for path in everything(user.home()) {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
     user.sandbox.expire_access_tokens();
     let folder = user.database().parent().unwrap().to_owned();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
-    let is_root = fs::write(folder.join("probe"), "").is_ok();
-    if is_root {
-        // Whoever may write everywhere cannot be kept from it like this.
-        fs::remove_file(folder.join("probe")).unwrap();
-    } else {
-        user.run(["call", user.api()]).exits(6);
-        assert_eq!(user.stats().token_requests, 0);
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o500);
+    let error = run().exits(6).error();
+    mode(0o700);
+    assert_eq!(error["code"], "store_read_only", "{error}");
+    assert_eq!(user.stats().token_requests, 0);
+    run().exits(0);
+    assert_eq!(user.stats().token_requests, 1);
+}
+
+/// The folder, and all folders and files below it.
+#[cfg(unix)]
+fn everything(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(everything(&path));
+        } else {
+            found.push(path);
+        }
     }
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    found
+}
+
+/// A lock on all bytes of the file is one on SQLite's own.
+#[cfg(unix)]
+#[test]
+fn a_database_that_another_program_locks_is_locked_and_nothing_else() {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let user = User::logged_in(Config::default());
+    let whole = fs::read(user.database()).unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(user.database()).unwrap();
+    fcntl_lock(&file, FlockOperation::LockExclusive).unwrap();
+    let calls: Vec<_> = [&["status", "--json"][..], &["call", user.api(), "--json"]]
+        .iter()
+        .map(|arguments| user.command().args(*arguments).spawn().unwrap())
+        .collect();
+    for call in calls {
+        let ran = finished(call).exits(6);
+        assert_eq!(ran.error()["code"], "store_locked", "{ran:?}");
+    }
+    fcntl_lock(&file, FlockOperation::Unlock).unwrap();
+    assert_eq!(fs::read(user.database()).unwrap(), whole);
+    assert_eq!(user.requests(), (0, 0));
     user.call().exits(0);
 }
 

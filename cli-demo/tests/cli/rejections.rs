@@ -175,3 +175,14 @@ fn method_header_and_body_go_as_they_are_and_come_back_untouched() {
     command.args(["call", &format!("{}/echo", user.api()), "-d", "@-"]);
     assert_eq!(with_input(command, "from a pipe").exits(0).out, "from a pipe");
 }
+
+#[test]
+fn an_api_that_flips_between_200_and_401_spends_the_budget_and_no_more() {
+    let user = User::logged_in(Config::default());
+    user.sandbox.flip("api", 1);
+    let ran = user.run(["call", user.api(), "--repeat", "120", "--json"]);
+    assert!(ran.code == 0 || ran.code == 4, "{ran:?}");
+    let stats = user.stats();
+    assert!((10..=31).contains(&stats.token_requests), "{stats:#?}");
+    assert_eq!((stats.reuse_detected, stats.live_families), (0, 1));
+}
