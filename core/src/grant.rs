@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use crate::reason::Cause;
 use crate::secret::Secret;
 
 /// A successful answer of the token endpoint (RFC 6749 section 5.1).
@@ -84,7 +85,7 @@ pub enum RefusalKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What happened.
-    pub cause: crate::record::Cause,
+    pub cause: Cause,
     /// Whether the server may have acted on the request all the same.
     pub applied: Applied,
     /// How long the server asks us to wait.

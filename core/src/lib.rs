@@ -50,10 +50,12 @@ extern crate alloc;
 mod client;
 mod fault;
 mod grant;
+mod holder;
 mod id;
 mod machine;
 mod origin;
 pub mod protocol;
+mod reason;
 mod record;
 mod secret;
 mod time;
@@ -62,15 +64,16 @@ mod version;
 pub use client::{Client, ClientAuthentication};
 pub use fault::StoreFault;
 pub use grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind, Strength, Verdict};
+pub use holder::Holder;
 pub use id::{Id, TokenId};
 pub use machine::{
-    Action, Blocked, Edge, Event, Holder, Input, Machine, Next, Outcome, Output, Over, Passage,
-    Policy, Rotation, Stored, Use, View, edges,
+    Action, Blocked, Edge, Event, Input, Machine, Next, Outcome, Output, Over, Passage, Policy,
+    Rotation, Stored, Use, View, edges,
 };
 pub use origin::{Origin, OriginError};
+pub use reason::{Cause, LoginReason};
 pub use record::{
-    Access, Budget, Cause, CoolDown, Intent, Login, LoginReason, Mark, Record, RecordError,
-    Refresh, Slot, StateKind,
+    Access, Budget, CoolDown, Intent, Login, Mark, Record, RecordError, Refresh, Slot, StateKind,
 };
 pub use secret::Secret;
 pub use time::Timestamp;

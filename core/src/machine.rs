@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 
 pub use edges::{Edge, edges};
 pub use event::Event;
-pub use io::{Action, Holder, Input, Outcome, Output, Over, Stored};
+pub use io::{Action, Input, Outcome, Output, Over, Stored};
 pub use passage::{Next, Passage};
 pub use policy::{Policy, Rotation};
 pub use view::{Blocked, Use, View};
@@ -38,9 +38,11 @@ use states::Current;
 
 use crate::fault::StoreFault;
 use crate::grant::Grant;
+use crate::holder::Holder;
 use crate::id::{Id, TokenId};
 use crate::origin::Origin;
-use crate::record::{Access, LoginReason, Record, Refresh, StateKind};
+use crate::reason::LoginReason;
+use crate::record::{Access, Record, Refresh, StateKind};
 use crate::time::Timestamp;
 
 /// How long past its deadline an action's answer is waited for, before the machine takes it for

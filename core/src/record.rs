@@ -11,12 +11,13 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use codec::RecordError;
-pub use facts::{Access, Budget, Cause, CoolDown, Intent, LoginReason, Mark, Refresh, StateKind};
+pub use facts::{Access, Budget, CoolDown, Intent, Mark, Refresh, StateKind};
 
 use crate::client::Client;
 use crate::grant::Grant;
 use crate::id::{Id, TokenId};
 use crate::origin::Origin;
+use crate::reason::LoginReason;
 use crate::secret::{Secret, at_rest, at_rest_option};
 use crate::time::Timestamp;
 

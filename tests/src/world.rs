@@ -501,6 +501,13 @@ impl World {
         }
     }
 
+    /// Sends one request and reports what came of it, if there is a token to send it with.
+    pub fn try_out(&mut self, process: usize, to: &Origin) {
+        if let Some((id, verdict)) = self.send(process, to) {
+            self.report(process, to, id, verdict);
+        }
+    }
+
     /// One caller's request, as a transport makes it: waits at most 30 s for a token, reports,
     /// replays. Time passes while it waits.
     pub fn request(&mut self, process: usize, to: &Origin) -> Answered {

@@ -35,8 +35,7 @@ fn probation_is_no_dead_end() {
     let p = w.start(policy());
     let x = origin("x");
     w.server.expire();
-    let (id, verdict) = w.send(p, &x).unwrap();
-    w.report(p, &x, id, verdict);
+    w.try_out(p, &x);
     assert_eq!(w.machine(p).state(), Some(StateKind::Retrying));
     // g2 expires at the server before anyone had it accepted.
     w.pass(2 * MINUTE);
@@ -64,11 +63,9 @@ fn a_crash_between_acceptance_and_its_save_is_no_dead_end() {
     let p = w.start(policy());
     let x = origin("x");
     w.server.expire();
-    let (id, verdict) = w.send(p, &x).unwrap();
-    w.report(p, &x, id, verdict);
+    w.try_out(p, &x);
     w.hold(p, Hold::Saves);
-    let (id, verdict) = w.send(p, &x).unwrap();
-    w.report(p, &x, id, verdict);
+    w.try_out(p, &x);
     w.restart(p, policy());
     assert_eq!(w.machine(p).state(), Some(StateKind::Retrying));
     w.pass(HOUR / 2);
@@ -137,8 +134,7 @@ fn two_lost_requests_are_no_end() {
         let x = origin("x");
         w.server.expire();
         w.hold(p, Hold::BeforeServer);
-        let (id, verdict) = w.send(p, &x).unwrap();
-        w.report(p, &x, id, verdict);
+        w.try_out(p, &x);
         for _ in 0..4 {
             w.lose_requests(p, &failure);
             w.pass(2 * MINUTE);
@@ -179,8 +175,7 @@ fn logout_is_not_undone() {
     let x = origin("x");
     w.server.expire();
     w.hold(p0, Hold::AfterServer);
-    let (id, verdict) = w.send(p0, &x).unwrap();
-    w.report(p0, &x, id, verdict);
+    w.try_out(p0, &x);
     assert_eq!(w.server.requests, 1);
     w.tell(p1, Input::LoggedOut);
     w.unhold(p0, Hold::AfterServer);
@@ -199,13 +194,11 @@ fn a_refusal_does_not_block_the_grant() {
     let x = origin("x");
     w.server.expire();
     w.hold(p0, Hold::AfterServer);
-    let (id, verdict) = w.send(p0, &x).unwrap();
-    w.report(p0, &x, id, verdict);
+    w.try_out(p0, &x);
     // P0 is stopped after the server's commit; its lease is lost to P1.
     w.hold(p0, Hold::Everything);
     w.lose_lease();
-    let (id, verdict) = w.send(p1, &x).unwrap();
-    w.report(p1, &x, id, verdict);
+    w.try_out(p1, &x);
     w.pass(MINUTE);
     assert_eq!(w.machine(p1).state(), Some(StateKind::NeedsLogin));
     // P0 goes on with the live grant: it revives the credential, and P1 sees it.
@@ -223,8 +216,7 @@ fn a_stopped_holder_costs_no_login() {
     let x = origin("x");
     w.server.expire();
     w.hold(p0, Hold::AfterServer);
-    let (id, verdict) = w.send(p0, &x).unwrap();
-    w.report(p0, &x, id, verdict);
+    w.try_out(p0, &x);
     w.hold(p0, Hold::Everything);
     // P1 waits, and knows for whom.
     assert_eq!(w.request(p1, &x), Answered::TimedOut);
@@ -247,12 +239,10 @@ fn a_resumed_holder_sends_nothing_old() {
     w.server.expire();
     // P0 has saved its intent and is about to send when it is stopped.
     w.hold(p0, Hold::BeforeServer);
-    let (id, verdict) = w.send(p0, &x).unwrap();
-    w.report(p0, &x, id, verdict);
+    w.try_out(p0, &x);
     w.hold(p0, Hold::Everything);
     // P1 waits out the intent, then passes it over without the lease.
-    let (id, verdict) = w.send(p1, &x).unwrap();
-    w.report(p1, &x, id, verdict);
+    w.try_out(p1, &x);
     w.pass(MINUTE);
     assert_eq!(w.server.requests, 1);
     assert!(matches!(w.request(p1, &x), Answered::Accepted(..)));
@@ -272,11 +262,9 @@ fn nobody_is_passed_over_where_it_could_cost_the_login() {
         let x = origin("x");
         w.server.expire();
         w.hold(p0, Hold::BeforeServer);
-        let (id, verdict) = w.send(p0, &x).unwrap();
-        w.report(p0, &x, id, verdict);
+        w.try_out(p0, &x);
         w.hold(p0, Hold::Everything);
-        let (id, verdict) = w.send(p1, &x).unwrap();
-        w.report(p1, &x, id, verdict);
+        w.try_out(p1, &x);
         w.pass(HOUR);
         assert_eq!(w.server.requests, 0, "{rotation:?}");
     }
@@ -290,13 +278,11 @@ fn a_raised_intent_is_not_taken_over_at_once() {
     let x = origin("x");
     w.server.expire();
     w.hold(p0, Hold::BeforeServer);
-    let (id, verdict) = w.send(p0, &x).unwrap();
-    w.report(p0, &x, id, verdict);
+    w.try_out(p0, &x);
     w.hold(p0, Hold::Everything);
     // P1 passes it over; its request is out and no answer comes.
     w.hold(p1, Hold::AfterServer);
-    let (id, verdict) = w.send(p1, &x).unwrap();
-    w.report(p1, &x, id, verdict);
+    w.try_out(p1, &x);
     w.pass(Duration::from_secs(26));
     assert_eq!(w.server.requests, 1);
     assert!(w.stored().unwrap().intent_is_raised());
@@ -319,12 +305,10 @@ fn an_expired_row_is_not_a_death() {
         let x = origin("x");
         w.server.expire();
         w.hold(p0, Hold::AfterServer);
-        let (id, verdict) = w.send(p0, &x).unwrap();
-        w.report(p0, &x, id, verdict);
+        w.try_out(p0, &x);
         // The database lets P0's lease run out while its request is out.
         w.lose_lease();
-        let (id, verdict) = w.send(p1, &x).unwrap();
-        w.report(p1, &x, id, verdict);
+        w.try_out(p1, &x);
         w.pass(Duration::from_secs(10));
         assert_eq!(w.server.requests, 1, "{kind:?}");
         w.unhold(p0, Hold::AfterServer);
@@ -343,8 +327,7 @@ fn a_replay_waits_where_it_kills() {
     let x = origin("x");
     w.server.expire();
     w.hold(p, Hold::BeforeServer);
-    let (id, verdict) = w.send(p, &x).unwrap();
-    w.report(p, &x, id, verdict);
+    w.try_out(p, &x);
     let sent = w.stored().unwrap().refresh_token.clone().unwrap();
     // A crash with the request under way; it arrives 20 s later.
     w.restart(p, kills);
@@ -364,8 +347,7 @@ fn a_replay_elsewhere_waits_two_seconds() {
     let x = origin("x");
     w.server.expire();
     w.hold(p, Hold::AfterServer);
-    let (id, verdict) = w.send(p, &x).unwrap();
-    w.report(p, &x, id, verdict);
+    w.try_out(p, &x);
     w.restart(p, policy());
     w.pass(Duration::from_millis(1_900));
     assert_eq!(w.server.requests, 1);
@@ -384,12 +366,10 @@ fn a_loser_revokes_nothing_that_is_stored() {
         let x = origin("x");
         w.server.expire();
         w.hold(p0, Hold::AfterServer);
-        let (id, verdict) = w.send(p0, &x).unwrap();
-        w.report(p0, &x, id, verdict);
+        w.try_out(p0, &x);
         w.hold(p0, Hold::Everything);
         w.lose_lease();
-        let (id, verdict) = w.send(p1, &x).unwrap();
-        w.report(p1, &x, id, verdict);
+        w.try_out(p1, &x);
         w.pass(MINUTE);
         assert_eq!(w.server.requests, 2, "{kind:?}");
         w.unhold(p0, Hold::Everything);
@@ -462,17 +442,14 @@ fn a_trusted_save_overwrites_nothing() {
     let (p0, p1) = (w.start(policy()), w.start(policy()));
     let (x, y) = (origin("x"), origin("y"));
     w.server.expire();
-    let (id, verdict) = w.send(p0, &x).unwrap();
-    w.report(p0, &x, id, verdict);
+    w.try_out(p0, &x);
     // P0's acceptance of g2 is slow to be saved; meanwhile Y rejects g2 at P1, which begins.
     w.hold(p0, Hold::Saves);
-    let (id, verdict) = w.send(p0, &x).unwrap();
-    w.report(p0, &x, id, verdict);
+    w.try_out(p0, &x);
     w.pass(Duration::from_secs(6));
     w.rejecting.insert(y.clone(), Strength::Strong);
     w.hold(p1, Hold::BeforeServer);
-    let (id, verdict) = w.send(p1, &y).unwrap();
-    w.report(p1, &y, id, verdict);
+    w.try_out(p1, &y);
     assert_eq!(w.stored().unwrap().state(), StateKind::Refreshing);
     w.unhold(p0, Hold::Saves);
     assert_eq!(w.stored().unwrap().state(), StateKind::Refreshing, "the rejection stands");

@@ -1,11 +1,11 @@
 //! What goes into the machine and what comes out.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 
 use crate::client::Client;
 use crate::fault::StoreFault;
 use crate::grant::{Answer, Strength};
+use crate::holder::Holder;
 use crate::id::TokenId;
 use crate::machine::event::Event;
 use crate::origin::Origin;
@@ -140,17 +140,6 @@ pub struct Stored {
     pub record: Record,
     /// Names this state of it to the next save.
     pub version: Version,
-}
-
-/// Who holds a lease, as far as it is known. For people: nothing is decided by it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holder {
-    /// The process.
-    pub pid: Option<u32>,
-    /// The host it runs on, where several hosts share the lease.
-    pub host: Option<String>,
-    /// Since when it holds.
-    pub since: Option<Timestamp>,
 }
 
 /// How an action ended.

@@ -15,7 +15,8 @@ use crate::client::Client;
 use crate::fault::StoreFault;
 use crate::grant::{Answer, Applied, Failure, Refusal, RefusalKind};
 use crate::id::Id;
-use crate::record::{Cause, CoolDown, Intent, LoginReason, Record, Refresh};
+use crate::reason::{Cause, LoginReason};
+use crate::record::{CoolDown, Intent, Record, Refresh};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 

@@ -20,7 +20,8 @@ pub(super) use valid::Valid;
 use super::edges::{Row, Step, go, on};
 use crate::grant::Grant;
 use crate::origin::Origin;
-use crate::record::{Access, Budget, CoolDown, Intent, LoginReason, Record, Refresh, StateKind};
+use crate::reason::LoginReason;
+use crate::record::{Access, Budget, CoolDown, Intent, Record, Refresh, StateKind};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 

@@ -4,10 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::fault::StoreFault;
+use crate::holder::Holder;
 use crate::id::TokenId;
-use crate::machine::io::Holder;
 use crate::origin::Origin;
-use crate::record::{Cause, LoginReason, StateKind};
+use crate::reason::{Cause, LoginReason};
+use crate::record::StateKind;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 

@@ -76,10 +76,10 @@ impl Machine {
             matches!(record.refresh, Refresh::InDoubt { .. }) || record.attempt.is_some();
         let deadly = self.policy.rotation == Rotation::WithoutGrace;
         if need < Need::Forced && in_doubt && deadly {
-            return Some((Blocked::CoolDown(crate::record::Cause::NoAnswer), Timestamp::NEVER));
+            return Some((Blocked::CoolDown(crate::reason::Cause::NoAnswer), Timestamp::NEVER));
         }
         if need == Need::Ahead && self.quiet_until > now {
-            return Some((Blocked::CoolDown(crate::record::Cause::Unavailable), self.quiet_until));
+            return Some((Blocked::CoolDown(crate::reason::Cause::Unavailable), self.quiet_until));
         }
         let ready_at = record.budget.ready_at(self.policy.burst, self.policy.refill, now);
         (ready_at > now).then_some((Blocked::Budget, ready_at))

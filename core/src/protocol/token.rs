@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::is_one_nonce;
 use super::members::Members;
 use crate::grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind};
-use crate::record::Cause;
+use crate::reason::Cause;
 
 /// The longest answer that is read. A real one is a few kilobytes.
 const MAX_BODY: usize = 1 << 20;
