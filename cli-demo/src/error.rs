@@ -208,7 +208,7 @@ impl Failure {
         let code = self.details.reason.unwrap_or(self.code);
         text += &format!(" ({code}{said})\n");
         if let Some(at) = self.details.retry_at {
-            text += &format!("  {bold}when:{bold:#} {}\n", time::with_distance(at, time::now()));
+            text += &format!("  {bold}when:{bold:#} {}\n", time::to_come(at, time::now()));
         }
         text += &format!("  {bold}what to do:{bold:#} {}\n", self.details.remedy);
         text

@@ -14,6 +14,7 @@ mod explain;
 mod log;
 mod output;
 mod session;
+mod signal;
 mod store;
 mod time;
 

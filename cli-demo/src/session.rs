@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::Failure;
 use crate::output::Output;
+use crate::signal;
 use crate::store::Store;
 
 /// How long a command that is done waits for a save that does not succeed: 10 s, two tries of
@@ -55,6 +56,7 @@ impl Opened {
                 }
             }
         });
+        signal::leave_in_order(session.clone(), SAVE + REFRESH, output);
         Ok(Self { session, tally, counting, output })
     }
 
@@ -114,6 +116,11 @@ impl Tally {
             }
             Event::StoreRolledBack { .. } => {
                 let what = "an older copy of the credential was put in the store; it is not used";
+                return output.note(what);
+            }
+            Event::GrantDropped { revoked: false } => {
+                let what = "new tokens came after a logout or a login elsewhere and were dropped; \
+                            they end at the authorization server when they expire there";
                 return output.note(what);
             }
             // The rest is for the log.

@@ -23,6 +23,11 @@ pub(crate) fn json(at: Option<Timestamp>) -> Value {
     at.and_then(rfc3339).map_or(Value::Null, Value::String)
 }
 
+/// When something may be tried again: a moment to come, or now.
+pub(crate) fn to_come(at: Timestamp, now: Timestamp) -> String {
+    if at > now { with_distance(at, now) } else { "now".to_owned() }
+}
+
 /// With how far away it is: `2026-03-01T12:00:00Z (in 59m 30s)`.
 pub(crate) fn with_distance(at: Timestamp, now: Timestamp) -> String {
     let Some(text) = rfc3339(at) else { return "unknown".to_owned() };

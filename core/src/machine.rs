@@ -197,6 +197,7 @@ impl Machine {
                     return;
                 }
             }
+            Input::Disowned { id, origin } => self.on_disowned(id, origin),
             Input::TimePassed => self.on_overdue(),
             Input::Done { id, outcome } => self.on_done(id, outcome),
             Input::Wanted { origin } => self.on_wanted(&origin),

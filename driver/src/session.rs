@@ -135,6 +135,16 @@ impl Session {
         let _ = self.tie.commands.send(command);
     }
 
+    /// Tells that somebody outside says that this origin rejected the token: a script that was
+    /// given it, for one. Like a report of a rejection, but what the script does with the next
+    /// token is not seen here, so the next such word counts as much.
+    pub fn disown(&self, id: TokenId, origin: &Origin) {
+        let marked = self.tie.shared.tell_rejection(id);
+        let command = Command::Disowned { id, origin: origin.clone(), marked };
+        // A session that has ended has nothing to learn.
+        let _ = self.tie.commands.send(command);
+    }
+
     /// Takes over what a login brought, from whatever library: the grant, the client that asked
     /// for it, and the origins where its token may go. What the store held under this account is
     /// replaced, also if it cannot be read; a copy of that is set aside.

@@ -32,6 +32,10 @@ const STOPPED: Duration = Duration::from_secs(1);
 /// to be late: 1 s. An answer that waits in a socket is not a lost one.
 const HEAR_OUT: Duration = Duration::from_secs(1);
 
+/// How long the end of a session waits for an answer that the machine no longer waits for: 8 s,
+/// which with an attempt's 20 s is less than a caller's patience.
+const LISTEN_AT_END: Duration = Duration::from_secs(8);
+
 /// How far ahead a timer is set that stands for no time at all: a year.
 const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
 
@@ -52,6 +56,11 @@ pub(crate) enum Command {
         origin: Origin,
         strength: Strength,
         /// Whether the mark on the published token was raised for it.
+        marked: bool,
+    },
+    Disowned {
+        id: TokenId,
+        origin: Origin,
         marked: bool,
     },
     Change(Change, Reply),
@@ -106,6 +115,7 @@ pub(crate) struct Task {
     closing: Vec<(Instant, oneshot::Sender<Result<(), NotSaved>>)>,
     stopping: bool,
     stopped: bool,
+    stopped_at: Option<Instant>,
 }
 
 impl Drop for Task {
@@ -146,6 +156,7 @@ impl Task {
             closing: Vec::new(),
             stopping: false,
             stopped: false,
+            stopped_at: None,
         }
     }
 
@@ -187,7 +198,9 @@ impl Task {
 
     fn next_wake(&self) -> Instant {
         let machine = self.wake_at.since(self.worker.clock.now()).min(LONGEST_SLEEP);
-        let closing = self.closing.iter().map(|(deadline, _)| *deadline);
+        let listened = self.stopped_at.map(|at| at + LISTEN_AT_END);
+        let listened = listened.filter(|at| !self.closing.is_empty() && *at > monotonic());
+        let closing = self.closing.iter().map(|(deadline, _)| *deadline).chain(listened);
         match &self.resumed {
             Some(resumed) => closing.fold(resumed.until, Instant::min),
             None => closing
@@ -246,6 +259,10 @@ impl Task {
                 self.heard += u64::from(marked);
                 self.feed(Input::Rejected { id, origin, strength });
             }
+            Command::Disowned { id, origin, marked } => {
+                self.heard += u64::from(marked);
+                self.feed(Input::Disowned { id, origin });
+            }
             Command::Change(change, reply) => {
                 if !self.stopping {
                     self.changes.push(change, reply);
@@ -300,7 +317,10 @@ impl Task {
                 Output::Answered(result) => {
                     self.changes.answered(result, &self.machine, &self.trouble);
                 }
-                Output::Stopped => self.stopped = true,
+                Output::Stopped => {
+                    self.stopped = true;
+                    self.stopped_at = Some(monotonic());
+                }
                 Output::Timeout(at) => {
                     self.wake_at = at;
                     return;
@@ -390,7 +410,7 @@ impl Task {
         }
         let time = monotonic();
         for (deadline, reply) in std::mem::take(&mut self.closing) {
-            if self.is_over() {
+            if self.is_over() || self.has_listened(time) {
                 let _ = reply.send(Ok(()));
             } else if deadline <= time {
                 let _ = reply.send(Err(self.not_saved()));
@@ -398,6 +418,12 @@ impl Task {
                 self.closing.push((deadline, reply));
             }
         }
+    }
+
+    /// Whether all that is left is a late answer, and it was waited for.
+    fn has_listened(&self, time: Instant) -> bool {
+        let saved = self.machine.view().unsaved().is_none();
+        saved && self.stopped_at.is_some_and(|at| time >= at + LISTEN_AT_END)
     }
 
     fn not_saved(&self) -> NotSaved {

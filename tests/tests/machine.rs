@@ -739,3 +739,42 @@ fn a_refusal_of_a_token_that_was_replaced_meanwhile_marks_nothing_dead() {
     assert_eq!(accepted(&w.request(p1, &x)), 2);
     assert!(!w.events(p1).iter().any(|event| matches!(event, Event::LoginNeeded { .. })));
 }
+
+#[test]
+fn an_origin_that_cools_down_is_sent_nothing_whatever_the_generation() {
+    let (mut w, p) = start(Kind::Strict);
+    let (x, y) = (origin("x"), origin("y"));
+    w.rejecting.insert(y.clone(), Strength::Strong);
+    assert!(matches!(w.request(p, &y), Answered::Rejected(_)));
+    let to_y = |w: &World| w.sent.iter().filter(|(to, _)| *to == y).count();
+    let before = to_y(&w);
+    for _ in 0..4 {
+        w.server.expire();
+        accepted(&w.request(p, &x));
+        assert_eq!(w.request(p, &y), Answered::Blocked(Blocked::StillRejected));
+        w.restart(p, Policy::default());
+        assert_eq!(w.request(p, &y), Answered::Blocked(Blocked::StillRejected));
+        w.pass(Duration::from_secs(10));
+    }
+    assert_eq!(to_y(&w), before);
+    // Afterwards the token of today is tried.
+    w.rejecting.clear();
+    w.pass(MINUTE);
+    accepted(&w.request(p, &y));
+}
+
+#[test]
+fn a_token_that_a_script_disowns_is_refreshed_and_no_origin_cools_down_for_it() {
+    let (mut w, p) = start(Kind::Strict);
+    for generation in 1..6 {
+        let id = w.machine(p).view().token_id();
+        assert_eq!(id.generation, generation);
+        w.server.expire();
+        w.tell(p, Input::Disowned { id, origin: origin("x") });
+        // Said again of the old one, it changes nothing.
+        w.tell(p, Input::Disowned { id, origin: origin("x") });
+    }
+    assert_eq!(w.server.requests, 5);
+    w.server.expire();
+    assert_eq!(accepted(&w.request(p, &origin("x"))), 7);
+}

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use regrant::{
-    AccessError, Event, LoginReason, Origin, Policy, Secret, Session, Strength, Timestamp, TokenId,
-    Verdict,
+    AccessError, Event, LoginReason, Origin, Policy, Secret, Session, Timestamp, TokenId,
 };
 use regrant_core::Record;
 use serde_json::json;
@@ -78,7 +77,7 @@ async fn live(
         Some(id) => {
             // A report about a record that is not loaded yet would go nowhere.
             session.status().await;
-            session.report(id, origin, Verdict::Rejected(Strength::Strong));
+            session.disown(id, origin);
             session.access_newer(origin, id).await
         }
         None => {

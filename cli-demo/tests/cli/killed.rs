@@ -119,3 +119,21 @@ fn a_stopped_holder_that_is_killed_is_succeeded() {
     assert_eq!((stats.token_requests, stats.grace_replays, stats.reuse_detected), (2, 1, 0));
     assert_eq!(stats.live_families, 1);
 }
+
+#[test]
+fn a_signal_to_end_in_mid_refresh_loses_nothing() {
+    for (end, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let user = User::logged_in(Config::default());
+        user.sandbox.expire_access_tokens();
+        user.sandbox.hold(HoldPoint::AfterCommit);
+        let call = user.start(["call", user.api()]);
+        wait(user.sandbox.wait_until_held()).unwrap();
+        signal(&call, end);
+        user.sandbox.release_held();
+        let ran = finished(call);
+        assert!(ran.code == code || ran.code == 0, "{ran:?}");
+        user.call().exits(0);
+        let stats = user.stats();
+        assert_eq!((stats.token_requests, stats.reuse_detected), (1, 0), "{end:?}");
+    }
+}

@@ -49,6 +49,15 @@ pub enum Input {
         /// How sure that is.
         strength: Strength,
     },
+    /// Somebody outside says that the token was rejected: a script that was given the token, for
+    /// one. Its requests are not seen here, so a rejection of the next token says nothing about
+    /// this origin's audience or scope.
+    Disowned {
+        /// What was rejected.
+        id: TokenId,
+        /// Who rejected, as far as it is known.
+        origin: Origin,
+    },
     /// A login brought a new grant. Answered by [`Output::Answered`].
     LoggedIn(Box<Login>),
     /// The user logs out. Answered by [`Output::Answered`].

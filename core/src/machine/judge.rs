@@ -19,9 +19,20 @@ pub(super) struct Claim {
     origin: Origin,
     id: TokenId,
     strength: Strength,
+    ground: Ground,
+}
+
+/// What a claim rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ground {
+    /// The origin's answer.
+    Seen,
     /// No new rejection: the origin's cool-down is over, and it wants another token than the one
     /// it rejected.
-    again: bool,
+    Again,
+    /// The word of somebody outside, whose accepted requests nobody sees here. It says nothing
+    /// about the next token.
+    Heard,
 }
 
 impl Machine {
@@ -33,8 +44,18 @@ impl Machine {
             return false;
         }
         self.tell(Event::Rejected { id, origin: origin.clone(), strength });
-        self.claim(Claim { origin, id, strength, again: false });
+        self.claim(Claim { origin, id, strength, ground: Ground::Seen });
         true
+    }
+
+    /// Somebody outside says that this origin rejected the token.
+    pub(super) fn on_disowned(&mut self, id: TokenId, origin: Origin) {
+        let Some(record) = self.record.as_ref() else { return };
+        let known = record.origins.contains(&origin) && !self.refused_at(&origin);
+        if id == record.token_id() && known {
+            let strength = Strength::Strong;
+            self.claim(Claim { origin, id, strength, ground: Ground::Heard });
+        }
     }
 
     /// An origin whose cool-down is over wants a token that it has not rejected.
@@ -43,12 +64,12 @@ impl Machine {
         let id = record.token_id();
         let weak = record.marks.iter().any(|mark| mark.origin == *origin && mark.weak);
         let strength = if weak { Strength::Weak } else { Strength::Strong };
-        self.claim(Claim { origin: origin.clone(), id, strength, again: true });
+        self.claim(Claim { origin: origin.clone(), id, strength, ground: Ground::Again });
     }
 
     fn claim(&mut self, claim: Claim) {
         let from = self.state();
-        let again = claim.again;
+        let again = claim.ground == Ground::Again;
         let Some(record) = self.record.as_mut() else { return };
         if self.claims.is_empty() {
             self.before = record.access();
@@ -93,11 +114,8 @@ impl Machine {
         let record = &mut *candidate.record;
         let mut genuine = !matches!(self.before, Access::Trusted | Access::Probation);
         for claim in &self.claims {
-            let retry_at = self.judge(record, claim);
-            match retry_at {
-                Some(retry_at) => {
-                    events.push(Event::StillRejected { origin: claim.origin.clone(), retry_at });
-                }
+            match self.judge(record, claim) {
+                Some(event) => events.push(event),
                 None => genuine = true,
             }
         }
@@ -107,27 +125,42 @@ impl Machine {
         Some((candidate, events))
     }
 
-    /// Marks the claim's origin. Some, until when it cools down, if it rejects fresh tokens too.
-    fn judge(&self, record: &mut Record, claim: &Claim) -> Option<crate::time::Timestamp> {
+    /// Marks the claim's origin. Some if it rejects fresh tokens too: then it alone cools down.
+    fn judge(&self, record: &mut Record, claim: &Claim) -> Option<Event> {
+        let now = self.now;
         let weak = claim.strength == Strength::Weak;
         let first = if weak { self.policy.weak_cool_down } else { self.policy.cool_down };
         let at = record.marks.iter().position(|mark| mark.origin == claim.origin);
         let old = at.map(|at| record.marks.remove(at));
-        let still = old.as_ref().is_some_and(|mark| {
-            mark.until > self.now && mark.rejected.generation < claim.id.generation
-        });
-        // A demand is no rejection: it renews the mark, so that a rejection of the next token is
-        // the origin's own matter again, and counts for nothing else.
-        let streak = old.map_or(0, |mark| mark.streak) + u32::from(!claim.again);
+        let active = old.as_ref().filter(|mark| mark.until > now);
+        let seen = claim.ground == Ground::Seen;
+        let still = seen && active.is_some_and(|m| m.rejected.generation < claim.id.generation);
+        let cooling_until = active.filter(|mark| mark.still).map(|mark| mark.until);
+        let streak = old.as_ref().map_or(0, |mark| mark.streak) + u32::from(seen);
         let rejections_in_a_row = streak.saturating_sub(1).max(1);
-        let until = self.now + self.policy.cool_down_after(first, rejections_in_a_row);
+        let until = match claim.ground {
+            // A demand renews the mark, so that a rejection of the next token is the origin's own
+            // matter again, and counts for nothing else.
+            Ground::Seen | Ground::Again => {
+                now + self.policy.cool_down_after(first, rejections_in_a_row)
+            }
+            Ground::Heard => cooling_until.unwrap_or(now),
+        };
         if record.marks.len() >= MARKS {
             let oldest = (0..MARKS).min_by_key(|at| record.marks[*at].until).unwrap_or(0);
             record.marks.remove(oldest);
         }
         let origin = claim.origin.clone();
-        record.marks.push(Mark { origin, rejected: claim.id, until, streak, weak });
-        (still && !claim.again).then_some(until)
+        let left_alone = still || cooling_until.is_some_and(|_| !seen);
+        record.marks.push(Mark {
+            origin: origin.clone(),
+            rejected: claim.id,
+            until,
+            streak,
+            still: left_alone,
+            weak,
+        });
+        still.then_some(Event::StillRejected { origin, retry_at: until })
     }
 
     /// The record as it is, with nothing judged: the token stands as it did before the claims.

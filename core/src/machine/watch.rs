@@ -6,7 +6,7 @@ use super::job::Job;
 use super::view::{Blocked, Gate, View};
 use super::{Machine, Rotation};
 use crate::origin::Origin;
-use crate::record::{Access, Record, Refresh, Slot, StateKind};
+use crate::record::{Access, Mark, Record, Refresh, Slot, StateKind};
 use crate::time::Timestamp;
 
 /// Why a refresh is needed, the weakest reason first.
@@ -176,6 +176,14 @@ impl Machine {
     fn gate(&self, record: &Record, origin: &Origin) -> Gate {
         let good = matches!(record.access(), Access::Trusted | Access::Probation);
         let refused = self.refused_at(origin);
+        if (good || record.is_renewable())
+            && let Some(until) = self.left_alone_until(record, origin)
+        {
+            if self.rereading() {
+                return Gate::Wait;
+            }
+            return Gate::Blocked(Blocked::StillRejected, until);
+        }
         if good && !refused {
             return self.gate_of_good_token(record, origin);
         }
@@ -209,6 +217,12 @@ impl Machine {
             return Gate::Open { stale: true, report };
         }
         Gate::Wait
+    }
+
+    /// Until when this origin is left alone, because it rejects fresh tokens too.
+    fn left_alone_until(&self, record: &Record, origin: &Origin) -> Option<Timestamp> {
+        let cooling = |mark: &&Mark| mark.origin == *origin && mark.still && mark.until > self.now;
+        record.marks.iter().find(cooling).map(|mark| mark.until)
     }
 
     /// The token is good elsewhere, and this origin rejected it.

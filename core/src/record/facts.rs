@@ -96,6 +96,10 @@ pub struct Mark {
     pub until: Timestamp,
     /// How many generations it has rejected without accepting one.
     pub streak: u32,
+    /// Whether it rejected a fresh token too: it is left alone until then, whatever the
+    /// generation.
+    #[serde(default)]
+    pub still: bool,
     /// Whether its rejections are bare 401s, which cool down longer.
     #[serde(default)]
     pub weak: bool,
