@@ -83,6 +83,8 @@ pub struct Machine {
     durable: u64,
     /// Rejections that are not judged and saved yet.
     claims: Vec<Claim>,
+    /// The origins that rejected this token, as this process saw it, however many there are.
+    refused: (TokenId, Vec<Origin>),
     /// What servers had said of the token before the claims.
     before: Access,
     /// Origins whose acceptance is not saved yet.
@@ -111,6 +113,8 @@ pub struct Machine {
     /// No refresh ahead of need before this.
     quiet_until: Timestamp,
     reread_at: Timestamp,
+    /// Stored stamps of other clocks, and what each counts as since it was first read.
+    strange: Vec<(Timestamp, Timestamp)>,
     stopping: bool,
     stopped: bool,
     login_told: bool,
@@ -143,6 +147,7 @@ impl Machine {
         let mut random = Random::new(seed);
         let owner = random.id();
         let spread = u32::try_from(random.word() % 1024).unwrap_or(0);
+        let reread_at = now + policy.reread;
         let mut machine = Self {
             policy,
             random,
@@ -154,6 +159,7 @@ impl Machine {
             over: Over::Absent,
             durable: 0,
             claims: Vec::new(),
+            refused: (TokenId::default(), Vec::new()),
             before: Access::None,
             accepted: Vec::new(),
             reconsider: false,
@@ -170,7 +176,8 @@ impl Machine {
             holder: None,
             unlockable_told: false,
             quiet_until: Timestamp::EPOCH,
-            reread_at: Timestamp::NEVER,
+            reread_at,
+            strange: Vec::new(),
             stopping: false,
             stopped: false,
             login_told: false,

@@ -241,6 +241,14 @@ impl World {
         self.lease = None;
     }
 
+    /// No load or save fails any more.
+    pub fn mend_store(&mut self) {
+        for process in &mut self.processes {
+            process.load_faults.clear();
+            process.save_faults.clear();
+        }
+    }
+
     /// Holds something back.
     pub fn hold(&mut self, process: usize, hold: Hold) {
         self.processes[process].holds.push(hold);

@@ -161,15 +161,25 @@ impl Machine {
 
     /// Stamps that another clock wrote count from now, so that none can delay anything for longer
     /// than its own greatest length.
-    fn sanitize(&self, record: &mut Record) {
+    fn sanitize(&mut self, record: &mut Record) {
         let (now, policy) = (self.now, &self.policy);
+        let known = core::mem::take(&mut self.strange);
+        let strange = &mut self.strange;
+        // From the first reading on: a stamp that is read again must not start anew.
+        let mut ahead = |stamp: &mut Timestamp, most: Duration| {
+            if *stamp > now + most {
+                let raw = *stamp;
+                let first = known.iter().find_map(|(old, first)| (*old == raw).then_some(*first));
+                *stamp = first.unwrap_or(now + most).clamped(now, most);
+                strange.push((raw, *stamp));
+            }
+        };
         let past = |stamp: &mut Timestamp| *stamp = (*stamp).min(now);
-        let ahead = |stamp: &mut Timestamp, most: Duration| *stamp = stamp.clamped(now, most);
         if let Some(slot) = record.slots.get_mut(&0) {
             past(&mut slot.obtained_at);
         }
         if let Some(intent) = &mut record.attempt {
-            past(&mut intent.at);
+            ahead(&mut intent.at, Duration::ZERO);
             ahead(&mut intent.deadline, policy.intent());
         }
         if let Some(cool_down) = &mut record.cool_down {
@@ -188,8 +198,13 @@ impl Machine {
 /// saved, was restored from a backup. A logout of the same incarnation is believed.
 fn kin(ours: &Record, stored: &Record, durable: u64) -> Kin {
     if stored.incarnation == ours.incarnation {
-        let older = stored.generation < durable && !stored.is_logged_out();
+        // Nothing but a new login comes after a logout.
+        let older =
+            (stored.generation < durable || ours.is_logged_out()) && !stored.is_logged_out();
         return if older { Kin::Restored } else { Kin::Same };
     }
-    if ours.superseded.contains(&stored.incarnation) { Kin::Restored } else { Kin::Login }
+    // What a logout leaves over damage has no name of its own, so it cannot be known again.
+    let nameless = stored.is_logged_out() && stored.incarnation == crate::id::Id([0; 16]);
+    let restored = ours.superseded.contains(&stored.incarnation) && !nameless;
+    if restored { Kin::Restored } else { Kin::Login }
 }

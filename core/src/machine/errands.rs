@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::fault::StoreFault;
 use crate::grant::Grant;
 use crate::origin::Origin;
-use crate::record::{CoolDown, Login, Record};
+use crate::record::{CoolDown, Login, Record, Refresh};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -56,6 +56,8 @@ pub(super) struct Errand {
     over_damage: bool,
     not_before: Timestamp,
     rounds: u32,
+    /// Of a logout whose save may have been applied: what is to be revoked then.
+    taken: Option<(Box<Client>, Tokens)>,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,9 @@ enum Kind {
     Finish { asked: Asked, ending: Ending },
 }
 
+/// The tokens of a record and their `token_type_hint`s.
+type Tokens = [Option<(Secret, &'static str)>; 2];
+
 /// What an errand does next.
 enum Plan {
     Save(Candidate, Over),
@@ -81,7 +86,7 @@ enum Plan {
 impl Errand {
     fn new(kind: Kind, read: bool) -> Self {
         let not_before = Timestamp::EPOCH;
-        Self { kind, asked: false, read, over_damage: false, not_before, rounds: 0 }
+        Self { kind, asked: false, read, over_damage: false, not_before, rounds: 0, taken: None }
     }
 
     fn asked(kind: Kind, read: bool) -> Self {
@@ -370,6 +375,12 @@ impl Machine {
             return Plan::Done(Ok(()));
         };
         if old.is_logged_out() && !self.rolled_back {
+            let taken = self.errands.front_mut().and_then(|errand| errand.taken.take());
+            if let Some((client, tokens)) = taken {
+                // The save whose outcome nobody knew was applied.
+                self.abandon_job();
+                self.revoke(Some(client), tokens.into_iter().flatten());
+            }
             return Plan::Done(Ok(()));
         }
         let mut end = Record::logged_out(old.incarnation, old.generation, self.now);
@@ -395,7 +406,9 @@ impl Machine {
     /// The change itself is saved with the intent that follows from it.
     fn plan_reconsider(&mut self) -> Plan {
         let from = self.state();
-        let step = self.record.as_mut().and_then(|record| Current::of(record).reconsidered());
+        let refused = |record: &&mut Record| matches!(record.refresh, Refresh::Dead { .. });
+        let record = self.record.as_mut().filter(refused);
+        let step = record.and_then(|record| Current::of(record).reconsidered());
         if let Some(step) = step {
             self.reconsider = true;
             self.tell_change(from, step.trigger);
@@ -490,7 +503,7 @@ impl Machine {
         if whole {
             self.abandon_job();
         }
-        if late {
+        if late && !whole {
             self.tell(Event::SavedAtLast { generation });
         }
         match self.errands.front().map(|errand| &errand.kind) {
@@ -573,13 +586,15 @@ impl Machine {
                 }
                 self.put_off();
             }
-            Kind::Finish { .. } => {
+            Kind::Finish { ending, .. } => {
+                // A refresh token that nobody else has is kept for as long as it takes.
+                let worth = matches!(ending, Ending::Failed { successor: Some(_), .. });
                 if let Some(candidate) = candidate {
                     self.expose(candidate);
                 }
                 self.fail_store(fault);
                 // What an attempt came to is worth a few tries; the open intent says the rest.
-                if errand_rounds(self.errands.front()) < 3 && !self.stopping {
+                if worth || errand_rounds(self.errands.front()) < 3 && !self.stopping {
                     self.put_off();
                 } else {
                     self.end_errand(Err(fault));
@@ -587,11 +602,21 @@ impl Machine {
             }
             // Read back what came of it.
             _ if errand.asked && unknown && errand.rounds < 2 => {
+                if matches!(errand.kind, Kind::Logout)
+                    && let Some(record) = &self.record
+                {
+                    errand.taken = Some((Box::new(record.client.clone()), tokens(record)));
+                }
                 errand.rounds += 1;
                 errand.read = true;
             }
             // Nobody else would end what a logout leaves behind.
-            Kind::Logout if errand.rounds < 5 => self.put_off(),
+            Kind::Logout if errand.rounds < 5 => {
+                if unknown && let Some(record) = &self.record {
+                    errand.taken = Some((Box::new(record.client.clone()), tokens(record)));
+                }
+                self.put_off();
+            }
             _ => self.end_errand(Err(fault)),
         }
     }
@@ -641,7 +666,7 @@ fn errand_rounds(errand: Option<&Errand>) -> u32 {
 }
 
 /// The tokens of a record, the refresh token first, as RFC 7009 section 2.1 names them.
-fn tokens(record: &Record) -> [Option<(Secret, &'static str)>; 2] {
+fn tokens(record: &Record) -> Tokens {
     [
         record.refresh_token.clone().map(|token| (token, "refresh_token")),
         record.slot().map(|slot| (slot.access_token.clone(), "access_token")),

@@ -13,12 +13,16 @@ use super::watch::Need;
 use super::{Action, Event, Machine, OVERDUE, Outcome, Over, Policy, Rotation};
 use crate::client::Client;
 use crate::fault::StoreFault;
-use crate::grant::{Answer, Applied, Failure, Refusal, RefusalKind};
+use crate::grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind};
 use crate::id::Id;
 use crate::reason::{Cause, LoginReason};
 use crate::record::{CoolDown, Intent, Record, Refresh};
 use crate::secret::Secret;
 use crate::time::Timestamp;
+
+/// How often a record is judged anew over what other processes left, before the job gives up: 32,
+/// more than the processes that share one credential in practice.
+const ROUNDS: u32 = 32;
 
 /// What this process is doing about the credential.
 #[derive(Debug)]
@@ -54,10 +58,13 @@ pub(super) enum Job {
         until: Timestamp,
     },
     /// Judged claims are being saved.
-    Judging,
+    Judging {
+        rounds: u32,
+    },
     /// The intent is being saved.
     Beginning {
         attempt: Box<Attempt>,
+        rounds: u32,
     },
     /// The next try waits.
     Pausing {
@@ -299,6 +306,22 @@ impl Machine {
         let Some(at) = self.late.iter().position(|asked| asked.id == id) else { return };
         let asked = self.late.remove(at);
         if let Outcome::Answered(Answer::Granted(grant)) = outcome {
+            self.granted(asked, grant);
+        }
+    }
+
+    /// A grant is saved, unless it is for somebody else.
+    fn granted(&mut self, asked: Asked, grant: Grant) {
+        let stranger = match (&asked.subject, &grant.subject) {
+            (Some(ours), Some(theirs)) => ours != theirs,
+            (None, _) | (_, None) => false,
+        };
+        if stranger {
+            let stored = self.record.clone();
+            self.drop_grant(&asked, &grant, true, stored.as_ref());
+            let ending = Ending::Refused { reason: LoginReason::AccountMismatch, code: None };
+            self.enqueue_first(Errand::finish(asked, ending));
+        } else {
             self.enqueue_first(Errand::keep(asked, grant));
         }
     }
@@ -355,37 +378,50 @@ impl Machine {
             }
             (Job::Reading { .. }, What::Load, Outcome::Loaded(stored)) => {
                 self.take(stored);
-                self.job = Job::Deciding { raised: false, rounds: 0 };
+                // What was waited for without the lease is still without it.
+                let raised = self.lease == Lease::None;
+                self.job = Job::Deciding { raised, rounds: 0 };
             }
-            (Job::Judging, What::Save(candidate), Outcome::Saved(version)) => {
+            (Job::Judging { .. }, What::Save(candidate), Outcome::Saved(version)) => {
                 self.over = Over::Version(version);
                 self.install(candidate);
                 self.release();
             }
-            (Job::Beginning { attempt }, What::Save(candidate), Outcome::Saved(version)) => {
+            (Job::Beginning { attempt, .. }, What::Save(candidate), Outcome::Saved(version)) => {
                 self.over = Over::Version(version);
                 self.install(candidate);
                 self.ask(attempt);
             }
-            (Job::Beginning { .. } | Job::Judging, What::Save(_), Outcome::Mismatch(stored)) => {
+            (
+                Job::Beginning { rounds, .. } | Job::Judging { rounds },
+                What::Save(_),
+                Outcome::Mismatch(stored),
+            ) => {
                 self.take(stored);
+                if rounds >= ROUNDS {
+                    self.release();
+                    return self.fail_store(StoreFault::Unavailable);
+                }
                 let raised = self.lease == Lease::None;
-                self.job = Job::Deciding { raised, rounds: 1 };
+                self.job = Job::Deciding { raised, rounds: rounds + 1 };
             }
-            (Job::Beginning { attempt }, What::Save(_), Outcome::Unknown(_)) => {
+            (Job::Beginning { attempt, rounds }, What::Save(_), Outcome::Unknown(_)) => {
                 // Read back: one's own intent is known by its nonce.
-                self.job = Job::Beginning { attempt };
+                self.job = Job::Beginning { attempt, rounds };
                 self.load(Whose::Job);
             }
-            (Job::Beginning { attempt }, What::Load, Outcome::Loaded(stored)) => {
+            (Job::Beginning { attempt, rounds }, What::Load, Outcome::Loaded(stored)) => {
                 self.take(stored);
                 let nonce = attempt.asked.nonce;
                 let ours = self.record.as_ref().and_then(|record| record.attempt.as_ref());
                 if ours.is_some_and(|intent| intent.nonce == nonce) {
                     self.ask(attempt);
+                } else if rounds >= ROUNDS {
+                    self.release();
+                    self.fail_store(StoreFault::Unavailable);
                 } else {
                     let raised = self.lease == Lease::None;
-                    self.job = Job::Deciding { raised, rounds: 1 };
+                    self.job = Job::Deciding { raised, rounds: rounds + 1 };
                 }
             }
             (_, _, Outcome::Failed(fault) | Outcome::Unknown(fault)) => {
@@ -439,12 +475,12 @@ impl Machine {
         let renewable = need.filter(|need| {
             candidate.record.is_renewable() && self.delay(&candidate.record, *need, now).is_none()
         });
-        let Some(need) = renewable.filter(|_| !self.stopping && rounds < 32) else {
+        let Some(need) = renewable.filter(|_| !self.stopping) else {
             if candidate.claims > 0 || self.rolled_back {
                 for event in events {
                     self.tell(event);
                 }
-                self.job = Job::Judging;
+                self.job = Job::Judging { rounds };
                 let over = self.over.clone();
                 return self.save(candidate, over, Whose::Job);
             }
@@ -453,6 +489,8 @@ impl Machine {
         if let Some(intent) = &open {
             let until = self.open_until(intent, raised);
             if until > now {
+                // Its owner may live, and end it sooner.
+                let until = until.min(now + Duration::from_secs(1));
                 self.job = Job::Holding { until };
                 return;
             }
@@ -505,7 +543,7 @@ impl Machine {
         for event in events {
             self.tell(event);
         }
-        self.job = Job::Beginning { attempt };
+        self.job = Job::Beginning { attempt, rounds };
         let over = self.over.clone();
         self.save(candidate, over, Whose::Job);
     }
@@ -555,20 +593,8 @@ impl Machine {
     fn answered(&mut self, mut attempt: Box<Attempt>, answer: Answer) {
         match answer {
             Answer::Granted(grant) => {
-                let stranger = match (&attempt.asked.subject, &grant.subject) {
-                    (Some(ours), Some(theirs)) => ours != theirs,
-                    (None, _) | (_, None) => false,
-                };
                 self.job = Job::Ending;
-                if stranger {
-                    let stored = self.record.clone();
-                    self.drop_grant(&attempt.asked, &grant, true, stored.as_ref());
-                    let ending =
-                        Ending::Refused { reason: LoginReason::AccountMismatch, code: None };
-                    self.enqueue_first(Errand::finish(attempt.asked, ending));
-                } else {
-                    self.enqueue_first(Errand::keep(attempt.asked, grant));
-                }
+                self.granted(attempt.asked, grant);
             }
             Answer::Refused(Refusal { code, kind }) => {
                 let reason = match kind {
@@ -708,7 +734,12 @@ pub(super) fn end_of(
     let replay_due = doubt.is_some() && asked.intent_deadline > now;
     let streak = if replay_due { streak } else { streak + 1 };
     let until = match (failure.retry_after, failure.cause) {
-        (Some(length), _) => now + length.min(policy.retry_after_cap),
+        // A server that always says "at once" is left alone for longer all the same.
+        (Some(length), _) if *ahead => now + length.min(policy.retry_after_cap),
+        (Some(length), _) => {
+            let own = policy.cool_down_after(policy.cool_down, streak);
+            now + length.min(policy.retry_after_cap).max(own)
+        }
         (None, Cause::ClientMisconfigured | Cause::EndpointMoved) => now + policy.cool_down_cap,
         (None, _) if replay_due => asked.intent_deadline,
         (None, _) => now + policy.cool_down_after(policy.cool_down, streak),

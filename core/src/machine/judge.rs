@@ -70,6 +70,12 @@ impl Machine {
     fn claim(&mut self, claim: Claim) {
         let from = self.state();
         let again = claim.ground == Ground::Again;
+        if self.refused.0 != claim.id {
+            self.refused = (claim.id, Vec::new());
+        }
+        if !self.refused.1.contains(&claim.origin) {
+            self.refused.1.push(claim.origin.clone());
+        }
         let Some(record) = self.record.as_mut() else { return };
         if self.claims.is_empty() {
             self.before = record.access();
@@ -88,7 +94,7 @@ impl Machine {
     pub(super) fn refused_at(&self, origin: &Origin) -> bool {
         let Some(record) = self.record.as_ref() else { return false };
         let id = record.token_id();
-        self.claims.iter().any(|claim| claim.origin == *origin && claim.id == id)
+        (self.refused.0 == id && self.refused.1.contains(origin))
             || record.marks.iter().any(|mark| mark.origin == *origin && mark.rejected == id)
     }
 
@@ -97,10 +103,9 @@ impl Machine {
     pub(super) fn wants_another(&self, origin: &Origin) -> bool {
         let Some(record) = self.record.as_ref() else { return false };
         let good = matches!(record.access(), Access::Trusted | Access::Probation);
-        let cooled = |mark: &Mark| {
-            mark.origin == *origin && mark.rejected == record.token_id() && mark.until <= self.now
-        };
-        good && record.is_renewable() && record.marks.iter().any(cooled)
+        let cooling = |mark: &Mark| mark.origin == *origin && mark.until > self.now;
+        let cooled = self.refused_at(origin) && !record.marks.iter().any(cooling);
+        good && record.is_renewable() && cooled
     }
 
     /// The record with the claims judged: either the token is rejected, or each claim is its own
@@ -196,7 +201,9 @@ impl Machine {
             return;
         };
         let id = record.token_id();
-        self.claims.retain(|claim| claim.id == id);
+        // Of no token, nothing is left to judge.
+        let tokens = record.slot().is_some();
+        self.claims.retain(|claim| tokens && claim.id == id);
         for origin in &self.accepted {
             if self.claims.is_empty() {
                 Current::of(record).accepted(origin);

@@ -119,15 +119,23 @@ impl Budget {
     /// When the next request may be taken from a bucket of `burst`, refilled by one `every`;
     /// not later than `now` if it may be taken now.
     pub fn ready_at(self, burst: u32, every: Duration, now: Timestamp) -> Timestamp {
-        let full_at = self.full_at.clamped(now, every * burst);
-        full_at - every * burst.saturating_sub(1)
+        self.believed(burst, every, now) - every * burst.saturating_sub(1)
     }
 
     /// The bucket with one request less.
     #[must_use]
     pub fn debited(self, burst: u32, every: Duration, now: Timestamp) -> Self {
-        let full_at = self.full_at.clamped(now, every * burst).max(now) + every;
+        let full_at = self.believed(burst, every, now).max(now) + every;
         Self { full_at: full_at.clamped(now, every * burst) }
+    }
+
+    /// A stamp that no request of this bucket can have left was written under another clock: one
+    /// request may be taken, which leaves an honest stamp.
+    fn believed(self, burst: u32, every: Duration, now: Timestamp) -> Timestamp {
+        if self.full_at > now + every * burst {
+            return now + every * burst.saturating_sub(1);
+        }
+        self.full_at
     }
 }
 
@@ -183,6 +191,8 @@ mod tests {
     fn a_bucket_of_a_wrong_clock_is_at_worst_empty() {
         let now = Timestamp::from_millis(1_000_000_000);
         let bucket = Budget { full_at: Timestamp::NEVER };
+        assert!(bucket.ready_at(30, MINUTE, now) <= now);
+        let bucket = bucket.debited(30, MINUTE, now);
         assert_eq!(bucket.ready_at(30, MINUTE, now), now + MINUTE);
     }
 }
