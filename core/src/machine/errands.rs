@@ -634,7 +634,7 @@ impl Machine {
     fn end_errand(&mut self, result: Result<(), StoreFault>) {
         let Some(errand) = self.errands.pop_front() else { return };
         match errand.kind {
-            Kind::Keep { .. } | Kind::Finish { .. } => self.job_ended(),
+            Kind::Keep { asked, .. } | Kind::Finish { asked, .. } => self.job_ended(asked.nonce),
             Kind::Trust => self.accepted.clear(),
             Kind::Reread
             | Kind::Login(_)

@@ -76,8 +76,10 @@ pub(super) enum Job {
         attempt: Box<Attempt>,
         id: u64,
     },
-    /// What the attempt came to is being saved, by an errand.
-    Ending,
+    /// What the attempt came to is being saved, by an errand that names it.
+    Ending {
+        nonce: Id,
+    },
     /// The lease is being let go.
     Releasing {
         id: u64,
@@ -258,8 +260,8 @@ impl Machine {
     }
 
     /// The attempt's outcome is saved, or there was nothing to save.
-    pub(super) fn job_ended(&mut self) {
-        if matches!(self.job, Job::Ending) {
+    pub(super) fn job_ended(&mut self, ended: Id) {
+        if matches!(self.job, Job::Ending { nonce } if nonce == ended) {
             self.release();
         }
     }
@@ -593,7 +595,7 @@ impl Machine {
     fn answered(&mut self, mut attempt: Box<Attempt>, answer: Answer) {
         match answer {
             Answer::Granted(grant) => {
-                self.job = Job::Ending;
+                self.job = Job::Ending { nonce: attempt.asked.nonce };
                 self.granted(attempt.asked, grant);
             }
             Answer::Refused(Refusal { code, kind }) => {
@@ -603,7 +605,7 @@ impl Machine {
                     RefusalKind::Reused => LoginReason::ReuseDetected,
                     RefusalKind::Dead => LoginReason::Refused,
                 };
-                self.job = Job::Ending;
+                self.job = Job::Ending { nonce: attempt.asked.nonce };
                 let ending = Ending::Refused { reason, code: Some(code) };
                 self.enqueue_first(Errand::finish(attempt.asked, ending));
             }
@@ -716,7 +718,7 @@ impl Machine {
         if !replay_left {
             asked.intent_deadline = Timestamp::EPOCH;
         }
-        self.job = Job::Ending;
+        self.job = Job::Ending { nonce: asked.nonce };
         self.enqueue_first(Errand::finish(asked, ending));
     }
 }
