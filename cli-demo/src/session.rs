@@ -7,6 +7,7 @@ use std::time::Duration;
 use regrant::{Event, NotSaved, Session};
 use regrant_reqwest::TokenClient;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::error::Failure;
 use crate::output::Output;
@@ -20,6 +21,9 @@ const SAVE: Duration = Duration::from_secs(10);
 /// How long it waits after that for a token request that is out: 25 s, the longest that one takes
 /// with its save. Going away sooner could lose the new refresh token.
 const REFRESH: Duration = Duration::from_secs(25);
+
+/// How long it waits for the last events to be counted: 1 s, of which they take none.
+const COUNT: Duration = Duration::from_secs(1);
 
 /// An open session, and what happens in it, counted.
 #[derive(Debug)]
@@ -79,8 +83,8 @@ impl Opened {
             closed => closed.map_err(Failure::from),
         };
         match &closed {
-            // The stream of events ends with the session.
-            Ok(()) => drop(self.counting.await),
+            // The stream of events ends with the session, at once but for an answer that is late.
+            Ok(()) => drop(timeout(COUNT, self.counting).await),
             Err(_) => self.counting.abort(),
         }
         (self.tally, closed)

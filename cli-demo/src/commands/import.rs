@@ -147,6 +147,13 @@ fn grant(response: &Secret) -> Result<Grant, Failure> {
     let content_type = Some("application/json");
     let reply = TokenReply { status: 200, content_type, body, ..TokenReply::default() };
     match read_token_reply(&reply) {
+        // What a refresh brings is kept whatever it looks like; what a person gives is checked.
+        (Answer::Granted(grant), _)
+            if grant.refresh_token.as_ref().is_some_and(|t| !is_text(t)) =>
+        {
+            Err(Failure::usage("`refresh_token` has characters that no token has")
+                .remedy("give the token response as the authorization server wrote it"))
+        }
         (Answer::Granted(grant), _) if grant.token_type.eq_ignore_ascii_case("bearer") => Ok(grant),
         (Answer::Granted(_), _) => Err(Failure::usage("regrant sends bearer tokens only")
             .remedy("ask the authorization server for a token_type of Bearer")),
@@ -156,6 +163,11 @@ fn grant(response: &Secret) -> Result<Grant, Failure> {
         ) => Err(Failure::usage(malformed(response, rule))
             .remedy("give the token response of a login (RFC 6749 section 5.1) on standard input")),
     }
+}
+
+/// Visible ASCII alone (RFC 6749 appendix A.17).
+fn is_text(token: &Secret) -> bool {
+    token.expose().bytes().all(|byte| (0x20..=0x7e).contains(&byte))
 }
 
 /// What is missing. Nothing of the input is quoted but an error code: it holds tokens.

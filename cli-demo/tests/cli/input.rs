@@ -14,6 +14,7 @@ fn a_malformed_token_response_stores_nothing_and_quotes_nothing() {
         ("{\"refresh_token\":\"canary\"}", "`access_token`"),
         ("{\"error\":\"invalid_grant\"}", "invalid_grant"),
         ("{\"access_token\":\"canary", "not JSON"),
+        ("{\"access_token\":\"canary\",\"refresh_token\":\"canary\\n\"}", "`refresh_token`"),
     ] {
         let ran = with_input(user.importing(), input).exits(2);
         assert!(ran.err.contains(says) && ran.out.is_empty(), "{input}: {ran:?}");

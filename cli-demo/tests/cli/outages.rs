@@ -176,3 +176,20 @@ fn a_new_login_spends_nothing_of_the_old_one() {
     user.import().exits(0);
     assert_eq!(user.requests(), (0, 0));
 }
+
+#[test]
+fn a_server_that_never_answers_is_given_up_within_a_caller_s_patience() {
+    let user = User::logged_in(Config::default());
+    user.sandbox.expire_access_tokens();
+    user.sandbox.always(Endpoint::Token, Some(Fault::Hang { ms: 120_000 }));
+    let mut call = tokio::process::Command::from(user.command());
+    call.args(["call", user.api(), "--json"]).kill_on_drop(true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // An attempt has 20 s, and the end of the session listens for 8 s more.
+    let patience = std::time::Duration::from_secs(40);
+    let ran = runtime.block_on(async { tokio::time::timeout(patience, call.output()).await });
+    let ran = Ran::from(ran.expect("it gives up by itself").unwrap()).exits(4);
+    assert_eq!(ran.error()["reason"], "no_answer");
+    assert_eq!(user.stats().token_requests, 1);
+    assert_eq!(user.status()["refresh"], "in_doubt");
+}
