@@ -778,3 +778,22 @@ fn a_token_that_a_script_disowns_is_refreshed_and_no_origin_cools_down_for_it() 
     w.server.expire();
     assert_eq!(accepted(&w.request(p, &origin("x"))), 7);
 }
+
+#[test]
+fn the_lease_is_kept_until_the_grant_is_saved() {
+    let mut w = World::new(Kind::Strict);
+    let (p0, p1) = (w.start(Policy::default()), w.start(Policy::default()));
+    let x = origin("x");
+    w.hold(p0, Hold::AfterServer);
+    reject_now(&mut w, p0);
+    w.hold(p0, Hold::Saves);
+    w.unhold(p0, Hold::AfterServer);
+    // The grant is here, its save takes a while, and another process meets the same rejection.
+    w.try_out(p1, &x);
+    w.pass(Duration::from_secs(4));
+    assert_eq!((w.server.requests, w.server.reuse), (1, 0));
+    w.unhold(p0, Hold::Saves);
+    assert_eq!(accepted(&w.request(p1, &x)), 2);
+    assert_eq!((w.server.requests, w.server.reuse), (1, 0));
+    assert!(w.stored_is_live());
+}
