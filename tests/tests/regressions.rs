@@ -1,19 +1,20 @@
 //! Schedules that broke the machine once, found in a review. Each stays a test.
 
+use std::time::Duration;
+
 use regrant_core::{
     Access, Action, Answer, Applied, Cause, CoolDown, Event, Failure, Id, Input, Intent,
     LoginReason, Machine, Mark, Outcome, Output, Policy, Refresh, Rotation, Secret, StoreFault,
     Stored, Strength, Timestamp, Version,
 };
 use regrant_tests::{Answered, Hold, Kind, Server, World, origin};
-use std::time::Duration;
+
+/// Seconds.
 fn s(n: u64) -> Duration {
     Duration::from_secs(n)
 }
-fn reject(w: &mut World, p: usize, to: &str) {
-    let (id, v) = w.send(p, &origin(to)).expect("token");
-    w.report(p, &origin(to), id, v);
-}
+
+/// Whether the API answered.
 fn good(a: &Answered) -> bool {
     matches!(a, Answered::Accepted(..))
 }
@@ -155,7 +156,7 @@ fn late_grant_for_another_subject() {
     w.server.expire();
     w.server.subject = Some("bob".into());
     w.hold(p, Hold::AfterServer);
-    reject(&mut w, p, "x");
+    w.try_out(p, &origin("x"));
     w.pass(s(22)); // overdue: given up
     w.unhold(p, Hold::AfterServer);
     assert_ne!(w.stored().unwrap().subject.as_deref(), Some("bob"));
@@ -169,7 +170,7 @@ fn short_retry_after_is_no_storm() {
         let mut f = Server::unavailable();
         f.retry_after = Some(s(ra));
         w.server.fault = Some(f);
-        reject(&mut w, p, "x");
+        w.try_out(p, &origin("x"));
         w.pass(s(36_000));
         println!("retry-after {ra}: {} in 10h", w.server.requests);
         assert!(w.server.requests <= 30 + 600 + 6, "{ra}: {}", w.server.requests);
@@ -184,7 +185,7 @@ fn no_lease_hold_is_looked_at() {
     w.server.expire();
     let (iq, vq) = w.send(q, &origin("x")).unwrap();
     w.hold(p, Hold::AfterServer);
-    reject(&mut w, p, "x");
+    w.try_out(p, &origin("x"));
     w.report(q, &origin("x"), iq, vq);
     w.pass(s(1));
     w.unhold(p, Hold::AfterServer);
@@ -260,7 +261,7 @@ fn saved_at_last_not_told_by_logout() {
     let p = w.start(Policy::default());
     w.server.expire();
     w.hold(p, Hold::AfterServer);
-    reject(&mut w, p, "x");
+    w.try_out(p, &origin("x"));
     w.fail_saves(p, StoreFault::Full, false, false);
     w.unhold(p, Hold::AfterServer);
     assert!(w.machine(p).view().unsaved().is_some());

@@ -594,30 +594,37 @@ impl Machine {
                 }
                 self.fail_store(fault);
                 // What an attempt came to is worth a few tries; the open intent says the rest.
-                if worth || errand_rounds(self.errands.front()) < 3 && !self.stopping {
+                let tries_left = errand_rounds(self.errands.front()) < 3 && !self.stopping;
+                if worth || tries_left {
+                    self.put_off();
+                } else {
+                    self.end_errand(Err(fault));
+                }
+            }
+            Kind::Logout => {
+                if unknown && let Some(record) = &self.record {
+                    errand.taken = Some((Box::new(record.client.clone()), tokens(record)));
+                }
+                // Nobody else would end what a logout leaves behind.
+                if errand.rounds < 5 {
                     self.put_off();
                 } else {
                     self.end_errand(Err(fault));
                 }
             }
             // Read back what came of it.
-            _ if errand.asked && unknown && errand.rounds < 2 => {
-                if matches!(errand.kind, Kind::Logout)
-                    && let Some(record) = &self.record
-                {
-                    errand.taken = Some((Box::new(record.client.clone()), tokens(record)));
-                }
+            Kind::Login(_) | Kind::Reconsider | Kind::Configure(_) | Kind::Allow(_)
+                if unknown && errand.rounds < 2 =>
+            {
                 errand.rounds += 1;
                 errand.read = true;
             }
-            // Nobody else would end what a logout leaves behind.
-            Kind::Logout if errand.rounds < 5 => {
-                if unknown && let Some(record) = &self.record {
-                    errand.taken = Some((Box::new(record.client.clone()), tokens(record)));
-                }
-                self.put_off();
-            }
-            _ => self.end_errand(Err(fault)),
+            Kind::Login(_)
+            | Kind::Reconsider
+            | Kind::Configure(_)
+            | Kind::Allow(_)
+            | Kind::Reread
+            | Kind::Trust => self.end_errand(Err(fault)),
         }
     }
 

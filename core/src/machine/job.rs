@@ -352,7 +352,12 @@ impl Machine {
             }
             Outcome::Failed(fault) | Outcome::Unknown(fault) => self.fail_store(fault),
             // Whatever the host meant, it was no answer.
-            _ => self.fail_store(StoreFault::Unavailable),
+            Outcome::Released
+            | Outcome::Loaded(_)
+            | Outcome::Saved(_)
+            | Outcome::Mismatch(_)
+            | Outcome::Answered(_)
+            | Outcome::Revoked { .. } => self.fail_store(StoreFault::Unavailable),
         }
     }
 

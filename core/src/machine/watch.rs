@@ -130,13 +130,9 @@ impl Machine {
                         record.cool_down.as_ref().and_then(|cool_down| cool_down.code.clone())
                     }
                 };
-                let elsewhere = match state {
-                    // A logout leaves no origin to be bound to.
-                    Some(StateKind::NeedsLogin) if record.origins.is_empty() => {
-                        self.gate_of_login()
-                    }
-                    _ => Gate::Foreign,
-                };
+                // A logout without the key leaves no origin to be bound to.
+                let unbound = record.origins.is_empty() && state == Some(StateKind::NeedsLogin);
+                let elsewhere = if unbound { self.gate_of_login() } else { Gate::Foreign };
                 View {
                     state,
                     token: slot.map(|slot| slot.access_token.clone()),
