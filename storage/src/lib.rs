@@ -114,7 +114,7 @@ mod key_file;
 pub mod laws;
 mod lease;
 mod memory;
-mod owner_only;
+pub mod owner_only;
 mod seal;
 mod token;
 mod vault;

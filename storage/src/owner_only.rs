@@ -1,4 +1,5 @@
-//! Files and folders that nobody but their owner may read, from their first byte on.
+//! Files and folders that nobody but their owner may read, from their first byte on. For backends
+//! that keep some.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -12,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 const OTHERS: u32 = 0o077;
 
 /// Makes the folder and those above it that are missing, for the owner alone.
-pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+pub fn create_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -21,7 +22,7 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Options under which a file that is created belongs to its owner alone, whatever the umask.
-pub(crate) fn options() -> OpenOptions {
+pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     options.mode(0o600);
@@ -35,7 +36,7 @@ const STICKY: u32 = 0o1000;
 /// Takes from others what they may do with an open file or folder; `true` if they could do
 /// anything. A folder that is shared on purpose is left alone.
 #[cfg(unix)]
-pub(crate) fn repair(file: &File) -> io::Result<bool> {
+pub fn repair(file: &File) -> io::Result<bool> {
     let mut permissions = file.metadata()?.permissions();
     let mode = permissions.mode();
     if mode & OTHERS == 0 || mode & STICKY != 0 {
@@ -52,31 +53,31 @@ pub(crate) fn repair(file: &File) -> io::Result<bool> {
 
 /// Where files have no modes, they inherit who may read them from the user's folder.
 #[cfg(not(unix))]
-pub(crate) fn repair(_file: &File) -> io::Result<bool> {
+pub fn repair(_file: &File) -> io::Result<bool> {
     Ok(false)
 }
 
 /// The same for a folder by its path.
 #[cfg(unix)]
-pub(crate) fn repair_folder(path: &Path) -> io::Result<bool> {
+pub fn repair_folder(path: &Path) -> io::Result<bool> {
     repair(&File::open(path)?)
 }
 
 /// The same for a folder by its path.
 #[cfg(not(unix))]
-pub(crate) fn repair_folder(_path: &Path) -> io::Result<bool> {
+pub fn repair_folder(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
 /// Makes the names in a folder survive a power loss.
 #[cfg(unix)]
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 /// The file system does it by itself.
 #[cfg(not(unix))]
-pub(crate) fn sync_folder(_path: &Path) -> io::Result<()> {
+pub fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -37,6 +37,8 @@ fn is_allowed(arrow: &Arrow) -> bool {
         "regrant" => core || storage,
         "regrant-reqwest" | "regrant-tower" => core || storage || driver,
         "regrant-cli" | "regrant-tests" | "xtask" => true,
+        // Sealed records beside a key in the keychain are the files of the other backend.
+        "regrant-storage-keyring" => core || storage || to == "regrant-storage-file",
         backend if backend.starts_with("regrant-storage-") => core || storage,
         _ => false,
     }

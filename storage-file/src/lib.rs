@@ -1,0 +1,1 @@
+//! Sealed regrant credentials in files, one for each credential.

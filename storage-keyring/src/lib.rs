@@ -1,0 +1,1 @@
+//! The key of a regrant store in the keychain of the operating system.
