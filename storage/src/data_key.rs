@@ -1,39 +1,29 @@
 //! The key of a store: it seals every record, lies wrapped in the store itself, and names in the
 //! clear what unwraps it.
-//!
-//! What lies under [`Name::DataKey`]: magic `RGNK`, one byte of format, the length of the source's
-//! name in two bytes and the name, the length of the parameters in two bytes and the parameters;
-//! then an envelope under the key ring's key that binds all of this, with the 32 bytes in it.
+
+mod entry;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regrant_core::{Id, StoreFault};
 
+pub(crate) use self::entry::{Keys, MOST};
+use self::entry::{Wrapped, wrap};
 use crate::blob::{Blob, BlobStore, Entry, Expected, Name, Saved};
 use crate::error::{SaveOutcome, StoreError};
 use crate::key::{Key, KeyRing, KeySource, NewKey, Protection};
-use crate::seal::{self, Unopened};
-
-const MAGIC: &[u8; 4] = b"RGNK";
-const FORMAT: u8 = 1;
+use crate::seal::Unopened;
 
 /// How often a race for the entry is run. A race is lost to a key that is there, so the second
 /// round ends it; the third is for an answer that was lost.
 const ROUNDS: usize = 3;
 
-/// A store's own key, found, made once, and remembered.
+/// A store's own keys, found, made once, and remembered.
 #[derive(Debug)]
 pub(crate) struct DataKeys {
     blobs: Arc<dyn BlobStore>,
     ring: Arc<dyn KeyRing>,
-    known: Mutex<Option<Known>>,
-}
-
-/// The key of the entry at this revision.
-#[derive(Clone, Debug)]
-struct Known {
-    key: Key,
-    revision: u64,
+    known: Mutex<Option<Keys>>,
 }
 
 /// Why the key cannot be had.
@@ -80,13 +70,18 @@ impl DataKeys {
         &*self.ring
     }
 
-    /// The key of this id, if it was the last one found.
-    pub(crate) fn known(&self, id: &[u8; 16]) -> Option<Key> {
-        self.last_known().map(|known| known.key).filter(|key| key.id() == id)
+    /// The keys that were found last, if this one is among them.
+    pub(crate) fn known(&self, id: &[u8; 16]) -> Option<Keys> {
+        self.last_known().filter(|keys| keys.of(id).is_some())
     }
 
-    /// The key that the store names now; `None` if it has none.
+    /// The key that the store seals with now; `None` if it has none.
     pub(crate) async fn current(&self) -> Result<Option<Key>, Trouble> {
+        Ok(self.entry().await?.map(|(_, keys)| keys.current))
+    }
+
+    /// What the store's entry holds, and its revision.
+    pub(crate) async fn entry(&self) -> Result<Option<(u64, Keys)>, Trouble> {
         let blob = match self.blobs.load(&Name::DataKey).await {
             Ok(Some(blob)) => blob,
             Ok(None) => return Ok(None),
@@ -96,14 +91,18 @@ impl DataKeys {
             Err(error) => return Err(error.into()),
         };
         let Entry { incarnation, revision, .. } = blob.entry;
-        if let Some(known) = self.last_known()
-            && (known.key.id(), known.revision) == (&incarnation.0, revision)
-        {
-            return Ok(Some(known.key));
-        }
-        let key = self.unwrapped(&blob).await?;
-        self.remember(&key, revision);
-        Ok(Some(key))
+        // The id is made of the key, and a rekey makes a new one. So the same id stands for the
+        // same keys, also if another process has wrapped them anew under what we cannot unwrap.
+        let known = self.last_known().filter(|keys| *keys.current.id() == incarnation.0);
+        let keys = match known {
+            Some(keys) => keys,
+            None => {
+                let keys = self.unwrapped(&blob).await?;
+                self.remember(&keys);
+                keys
+            }
+        };
+        Ok(Some((revision, keys)))
     }
 
     /// The key that the store names now, or a new one in a new store.
@@ -139,7 +138,7 @@ impl DataKeys {
                 Ok(key) => return Ok(ForLogin { key, is_new }),
                 Err(Trouble::Damaged(_, found)) => found,
                 Err(Trouble::WrongKey(error, found)) => {
-                    let is_asked_for = self.ring.protection() == Protection::Passphrase;
+                    let is_asked_for = self.is_passphrase(&found);
                     if is_asked_for || self.has_sealed(Some(account)).await? {
                         return Err(error);
                     }
@@ -172,25 +171,46 @@ impl DataKeys {
             }
             None => (1, Expected::Absent),
         };
-        let (key, blob) = self.made(revision).await?;
-        match self.blobs.save(&blob, expected).await? {
-            Saved::Done => {
-                self.remember(&key, revision);
-                Ok(Some(key))
-            }
-            Saved::Mismatch(_) => Ok(None),
-        }
+        let (keys, blob) = self.made(revision).await?;
+        let saved = self.blobs.save(&blob, expected).await?;
+        Ok(self.settled(&saved, keys))
     }
 
     /// The same over what the backend cannot read.
     async fn replace(&self) -> Result<Option<Key>, StoreError> {
-        let (key, blob) = self.made(1).await?;
-        match self.blobs.replace(&blob).await? {
+        let (keys, blob) = self.made(1).await?;
+        let saved = self.blobs.replace(&blob).await?;
+        Ok(self.settled(&saved, keys))
+    }
+
+    fn settled(&self, saved: &Saved, keys: Keys) -> Option<Key> {
+        match saved {
             Saved::Done => {
-                self.remember(&key, 1);
-                Ok(Some(key))
+                self.remember(&keys);
+                Some(keys.current)
             }
-            Saved::Mismatch(_) => Ok(None),
+            Saved::Mismatch(_) => None,
+        }
+    }
+
+    /// Wraps these keys with one of this ring and stores them over the entry of this revision;
+    /// `false` if something else is there.
+    pub(crate) async fn put(
+        &self,
+        keys: &Keys,
+        with: &NewKey,
+        over: (&Key, u64),
+    ) -> Result<bool, StoreError> {
+        let (key, last) = over;
+        let revision = last.saturating_add(1);
+        let blob = wrap(keys, with, revision)?;
+        let expected = Expected::Revision(Id(*key.id()), last);
+        match self.blobs.save(&blob, expected).await? {
+            Saved::Done => {
+                self.remember(keys);
+                Ok(true)
+            }
+            Saved::Mismatch(_) => Ok(false),
         }
     }
 
@@ -210,52 +230,63 @@ impl DataKeys {
         Ok(false)
     }
 
-    async fn made(&self, revision: u64) -> Result<(Key, Blob), StoreError> {
-        let NewKey { key: wrapping, parameters } = self.ring.create().await?;
-        let key = Key::random()?;
-        let entry = Entry {
-            name: Name::DataKey,
-            incarnation: Id(*key.id()),
-            generation: 1,
-            revision,
-            due_at: None,
-            live: true,
-        };
-        let mut sealed = prefix(&self.ring.source(), &parameters)?;
-        let envelope = seal::seal(&wrapping, &entry, &sealed, key.expose())?;
-        sealed.extend_from_slice(&envelope);
-        Ok((key, Blob { entry, sealed }))
+    async fn made(&self, revision: u64) -> Result<(Keys, Blob), StoreError> {
+        let wrapping = self.ring.create().await?;
+        let keys = Keys::new(Key::random()?);
+        let blob = wrap(&keys, &wrapping, revision)?;
+        Ok((keys, blob))
     }
 
-    async fn unwrapped(&self, blob: &Blob) -> Result<Key, Trouble> {
-        let wrapped = Wrapped::of(&blob.sealed).map_err(|reason| troubled(reason, blob))?;
-        if wrapped.source != self.ring.source() {
+    async fn unwrapped(&self, blob: &Blob) -> Result<Keys, Trouble> {
+        let wrapped = Wrapped::of(blob).map_err(|reason| self.troubled(reason, blob))?;
+        if !self.ring.opens(&wrapped.source) {
             let what = "the store is sealed with a key from another source: name that one";
             let error = StoreError::new(StoreFault::WrongKeySource, what);
             return Err(error.because(Recorded(wrapped.source)).into());
         }
-        let Some(wrapping) = self.ring.load(wrapped.parameters).await? else {
+        let Some(wrapping) = self.ring.load(&wrapped.source, wrapped.parameters).await? else {
             let what = "the key of the store is gone: restore it, or move the store away";
             let error = StoreError::new(StoreFault::KeyMissing, what);
             return Err(error.because(Recorded(wrapped.source)).into());
         };
-        let plain = seal::open(&wrapping, &blob.entry, wrapped.bound, wrapped.envelope)
-            .map_err(|reason| troubled(reason, blob))?;
-        let damaged = || troubled(Unopened::Corrupt, blob);
-        let key = Key::new(plain.first_chunk().ok_or_else(damaged)?);
-        let is_whole = plain.len() == key.expose().len()
-            && blob.entry.name == Name::DataKey
-            && blob.entry.incarnation.0 == *key.id();
-        is_whole.then_some(key).ok_or_else(damaged)
+        wrapped.open(&wrapping).map_err(|reason| self.troubled(reason, blob))
     }
 
-    fn last_known(&self) -> Option<Known> {
+    fn is_passphrase(&self, blob: &Blob) -> bool {
+        Wrapped::of(blob).is_ok_and(|wrapped| {
+            self.ring.protection(&wrapped.source) == Protection::Passphrase
+        })
+    }
+
+    fn troubled(&self, reason: Unopened, blob: &Blob) -> Trouble {
+        let error = |what| StoreError::new(reason.fault(), what).because(reason);
+        match reason {
+            Unopened::WrongKey if self.is_passphrase(blob) => {
+                let what = "the passphrase is not the one that the store is sealed with";
+                Trouble::WrongKey(error(what), blob.clone())
+            }
+            Unopened::WrongKey => {
+                let what =
+                    "the key of the store does not open with this source: restore the right one";
+                Trouble::WrongKey(error(what), blob.clone())
+            }
+            Unopened::Corrupt => {
+                let what = "the key of the store is damaged: restore the store, or log in again";
+                Trouble::Damaged(error(what), Some(blob.clone()))
+            }
+            Unopened::UnknownFormat => {
+                Trouble::Other(error("a newer version made the key of the store: update regrant"))
+            }
+        }
+    }
+
+    fn last_known(&self) -> Option<Keys> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn remember(&self, key: &Key, revision: u64) {
+    fn remember(&self, keys: &Keys) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Known { key: key.clone(), revision });
+        *known = Some(keys.clone());
     }
 }
 
@@ -269,9 +300,13 @@ impl KeySource {
     /// entry that names it cannot.
     pub async fn recorded_in(blobs: &dyn BlobStore) -> Result<Option<Self>, StoreError> {
         let Some(blob) = blobs.load(&Name::DataKey).await? else { return Ok(None) };
-        match Wrapped::of(&blob.sealed) {
+        match Wrapped::of(&blob) {
             Ok(wrapped) => Ok(Some(wrapped.source)),
-            Err(reason) => Err(troubled(reason, &blob).into()),
+            Err(reason) => {
+                let what = "the store does not say where its key comes from: it is damaged, or \
+                            of a newer version";
+                Err(StoreError::new(reason.fault(), what).because(reason))
+            }
         }
     }
 }
@@ -286,68 +321,7 @@ pub(crate) fn no_entry() -> StoreError {
     StoreError::new(StoreFault::KeyMissing, what)
 }
 
-fn unsettled() -> StoreError {
+pub(crate) fn unsettled() -> StoreError {
     let what = "the key of the store keeps changing: see who else writes it";
     StoreError::new(StoreFault::Unavailable, what)
-}
-
-fn troubled(reason: Unopened, blob: &Blob) -> Trouble {
-    let error = |what| StoreError::new(reason.fault(), what).because(reason);
-    match reason {
-        Unopened::WrongKey => {
-            let what = "the key of the store does not open with this source: restore the right one";
-            Trouble::WrongKey(error(what), blob.clone())
-        }
-        Unopened::Corrupt => {
-            let what = "the key of the store is damaged: restore the store, or log in again";
-            Trouble::Damaged(error(what), Some(blob.clone()))
-        }
-        Unopened::UnknownFormat => {
-            Trouble::Other(error("a newer version made the key of the store: update regrant"))
-        }
-    }
-}
-
-struct Wrapped<'a> {
-    source: KeySource,
-    parameters: &'a [u8],
-    /// All before the envelope.
-    bound: &'a [u8],
-    envelope: &'a [u8],
-}
-
-impl<'a> Wrapped<'a> {
-    fn of(bytes: &'a [u8]) -> Result<Self, Unopened> {
-        fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-            let (length, rest) = bytes.split_first_chunk()?;
-            rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-        }
-        let (magic, rest) = bytes.split_first_chunk().ok_or(Unopened::Corrupt)?;
-        let (format, rest) = rest.split_first().ok_or(Unopened::Corrupt)?;
-        if magic != MAGIC || *format == 0 {
-            return Err(Unopened::Corrupt);
-        }
-        if *format > FORMAT {
-            return Err(Unopened::UnknownFormat);
-        }
-        let (source, rest) = sized(rest).ok_or(Unopened::Corrupt)?;
-        let (parameters, envelope) = sized(rest).ok_or(Unopened::Corrupt)?;
-        let source = std::str::from_utf8(source).map_err(|_| Unopened::Corrupt)?;
-        let bound = &bytes[..bytes.len() - envelope.len()];
-        Ok(Self { source: KeySource::new(source), parameters, bound, envelope })
-    }
-}
-
-fn prefix(source: &KeySource, parameters: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let mut out = MAGIC.to_vec();
-    out.push(FORMAT);
-    for part in [source.as_str().as_bytes(), parameters] {
-        let length = u16::try_from(part.len()).map_err(|error| {
-            let what = "the parameters of the key ring are longer than 65,535 bytes";
-            StoreError::new(StoreFault::Unavailable, what).because(error)
-        })?;
-        out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(part);
-    }
-    Ok(out)
 }

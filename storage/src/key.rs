@@ -148,6 +148,8 @@ impl fmt::Display for Protection {
 pub struct NewKey {
     /// The key.
     pub key: Key,
+    /// Where it comes from: kept in the store in the clear, and asked for by this name later.
+    pub source: KeySource,
     /// Kept in the store in the clear, bound by the seal, at most 65,535 bytes: the salt and the
     /// costs of a passphrase, the name of a keychain's item. Empty where nothing is needed.
     pub parameters: Vec<u8>,
@@ -158,23 +160,30 @@ pub struct NewKey {
 /// # Duties
 ///
 /// - [`load`](Self::load) never makes a key, and *there is none* is an answer, not an error.
-/// - [`create`](Self::create) is asked only for a store that has no key yet, by any number of
-///   processes at once. One of them stores what it got; to the others, `load` with the stored
-///   parameters gives that one's key. So whoever keeps a key in a place of a fixed name does so
-///   exclusively: who comes second returns the first one's.
+/// - [`create`](Self::create) is asked for a store that has no key yet, by any number of processes
+///   at once, and for one whose key is to be wrapped anew. One of them stores what it got; to the
+///   others, `load` with what is stored gives that one's key. So whoever keeps a key in a place of
+///   a fixed name does so exclusively: who comes second returns the first one's.
 /// - No key, and no part of one, in an error or a log.
 #[async_trait]
 pub trait KeyRing: Send + Sync + fmt::Debug {
-    /// The name that the store records, and compares later.
-    fn source(&self) -> KeySource;
+    /// Whether a store that names this source is opened by this ring. A store is opened with the
+    /// source that it names and with no other.
+    fn opens(&self, source: &KeySource) -> bool;
 
-    /// The key, told by the parameters that the store kept; `None` if it is not there.
+    /// The key of a source that this ring opens, told by the parameters that the store kept; `None`
+    /// if it is not there.
     ///
     /// # Errors
     ///
     /// [`StoreError`] of kind `Locked` or `Unavailable`, if the place cannot be asked;
-    /// `KeyMissing`, if what is there is no key.
-    async fn load(&self, parameters: &[u8]) -> Result<Option<Key>, StoreError>;
+    /// `KeyMissing`, if what is there is no key; `UnknownFormat`, if the parameters are a newer
+    /// version's.
+    async fn load(
+        &self,
+        source: &KeySource,
+        parameters: &[u8],
+    ) -> Result<Option<Key>, StoreError>;
 
     /// A key for a new store.
     ///
@@ -183,8 +192,8 @@ pub trait KeyRing: Send + Sync + fmt::Debug {
     /// [`StoreError`] of any kind that says why there is none.
     async fn create(&self) -> Result<NewKey, StoreError>;
 
-    /// What it protects.
-    fn protection(&self) -> Protection;
+    /// What a key of this source protects from.
+    fn protection(&self, source: &KeySource) -> Protection;
 }
 
 #[cfg(test)]

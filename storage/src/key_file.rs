@@ -36,6 +36,11 @@ impl KeyFile {
         &self.path
     }
 
+    /// The name under which a store records it.
+    pub fn source(&self) -> KeySource {
+        KeySource::file(&self.path)
+    }
+
     fn read(&self) -> Result<Option<Key>, StoreError> {
         // Looked at before it is opened, since opening a pipe waits for a writer.
         match fs::metadata(&self.path) {
@@ -97,11 +102,15 @@ impl KeyFile {
 
 #[async_trait]
 impl KeyRing for KeyFile {
-    fn source(&self) -> KeySource {
-        KeySource::file(&self.path)
+    fn opens(&self, source: &KeySource) -> bool {
+        *source == self.source()
     }
 
-    async fn load(&self, _parameters: &[u8]) -> Result<Option<Key>, StoreError> {
+    async fn load(
+        &self,
+        _source: &KeySource,
+        _parameters: &[u8],
+    ) -> Result<Option<Key>, StoreError> {
         self.read()
     }
 
@@ -114,10 +123,10 @@ impl KeyRing for KeyFile {
             let what = "the key file is gone as soon as it is made: see what its path leads to";
             StoreError::new(StoreFault::KeyMissing, what)
         })?;
-        Ok(NewKey { key, parameters: Vec::new() })
+        Ok(NewKey { key, source: self.source(), parameters: Vec::new() })
     }
 
-    fn protection(&self) -> Protection {
+    fn protection(&self, _source: &KeySource) -> Protection {
         Protection::None
     }
 }
@@ -213,7 +222,7 @@ mod tests {
     }
 
     fn load(file: &KeyFile) -> Result<Option<Key>, StoreError> {
-        block_on(file.load(b""))
+        block_on(file.load(&file.source(), b""))
     }
 
     fn create(file: &KeyFile) -> Key {

@@ -98,6 +98,7 @@
 //!
 //! # Features
 //!
+//! - `passphrase`: keys from a passphrase, by Argon2id (`Passphrase`).
 //! - `conformance`: the laws of a backend as tests (`laws`), and a store that fails on demand
 //!   (`Faulty`). For the tests of those who implement or use a store.
 
@@ -115,6 +116,9 @@ pub mod laws;
 mod lease;
 mod memory;
 pub mod owner_only;
+#[cfg(feature = "passphrase")]
+mod passphrase;
+mod rekey;
 mod seal;
 mod token;
 mod vault;
@@ -129,6 +133,9 @@ pub use key::{Key, KeyRing, KeySource, NewKey, Protection};
 pub use key_file::KeyFile;
 pub use lease::{HeldLease, RefreshLease, Tried};
 pub use memory::{MemoryBlobStore, MemoryLease, MemoryStore};
+#[cfg(feature = "passphrase")]
+pub use passphrase::{Costs, Passphrase};
+pub use rekey::Rekeyed;
 pub use regrant_core::{Holder, Over, Stored};
 pub use token::{Kept, TokenStore};
 pub use vault::Vault;

@@ -11,7 +11,7 @@ use crate::blob::{Blob, BlobStore, Capabilities, Entry, Expected, Name, Saved};
 use crate::data_key::{self, DataKeys, ForLogin};
 use crate::error::StoreError;
 use crate::fingerprint::Fingerprinter;
-use crate::key::{Key, KeyRing, Protection};
+use crate::key::{Key, KeyRing, KeySource, Protection};
 use crate::seal::{self, Unopened};
 use crate::token::{Kept, TokenStore};
 
@@ -33,8 +33,8 @@ use crate::token::{Kept, TokenStore};
 /// by incarnation and generation.
 #[derive(Debug)]
 pub struct Vault {
-    blobs: Arc<dyn BlobStore>,
-    keys: DataKeys,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) keys: DataKeys,
 }
 
 impl Vault {
@@ -44,9 +44,9 @@ impl Vault {
         Self { blobs, keys }
     }
 
-    /// What keeps the key from somebody who has a copy of the store.
-    pub fn protection(&self) -> Protection {
-        self.keys.ring().protection()
+    /// What keeps a key of this source from somebody who has a copy of the store.
+    pub fn protection(&self, source: &KeySource) -> Protection {
+        self.keys.ring().protection(source)
     }
 
     /// Makes the fingerprints of this store, the same in every process that opens it.
@@ -79,11 +79,11 @@ impl Vault {
             return Ok(Stored { record, version });
         }
         let id = seal::key_id(&blob.sealed).map_err(unopened)?;
-        let key = match self.keys.known(id) {
-            Some(key) => key,
-            None => self.keys.current().await?.ok_or_else(data_key::no_entry)?,
+        let keys = match self.keys.known(id) {
+            Some(keys) => keys,
+            None => self.keys.entry().await?.ok_or_else(data_key::no_entry)?.1,
         };
-        let plain = seal::open(&key, &blob.entry, b"", &blob.sealed).map_err(unopened)?;
+        let plain = keys.open(&blob.entry, &blob.sealed).map_err(unopened)?;
         let record = Record::decode(&plain).map_err(undecoded)?;
         if record.incarnation != incarnation || record.generation != generation {
             return Err(unopened(Unopened::Corrupt));
@@ -232,7 +232,7 @@ fn expected(version: &Version) -> Option<Expected> {
     Some(Expected::Revision(Id(*incarnation), revision))
 }
 
-fn next(revision: u64) -> Result<u64, StoreError> {
+pub(crate) fn next(revision: u64) -> Result<u64, StoreError> {
     revision.checked_add(1).ok_or_else(|| {
         let what = "the revision cannot rise any more: move the store away";
         StoreError::new(StoreFault::Corrupt, what)

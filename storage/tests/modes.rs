@@ -49,7 +49,7 @@ async fn under_an_open_umask_all_that_is_made_belongs_to_its_owner_alone() {
         let mode = if path.is_dir() { 0o777 } else { 0o666 };
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    key.load(b"").await.unwrap().unwrap();
+    key.load(&key.source(), b"").await.unwrap().unwrap();
     drop(leases.try_acquire("a", Timestamp::EPOCH).await.unwrap());
     assert_eq!(open_to_others(folder.path()), []);
 

@@ -139,7 +139,7 @@ impl<'a> Report<'a> {
             "profile": client.and_then(|client| client.profile.as_deref()),
             "store": store.url(),
             "key_source": store.key_source().map(ToString::to_string),
-            "protection": store.vault().protection().as_str(),
+            "protection": store.key_source().map(|source| store.vault().protection(source).as_str()),
             "fingerprint": self.fingerprint,
             "refresh_fingerprint": self.refresh_fingerprint,
             "next": self.next(),

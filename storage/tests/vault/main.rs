@@ -4,4 +4,5 @@
 mod damage;
 mod keys;
 mod parts;
+mod rekey;
 mod saves;

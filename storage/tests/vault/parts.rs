@@ -63,11 +63,11 @@ impl Ring {
 
 #[async_trait]
 impl KeyRing for Ring {
-    fn source(&self) -> KeySource {
-        KeySource::new(self.source)
+    fn opens(&self, source: &KeySource) -> bool {
+        source.as_str() == self.source
     }
 
-    async fn load(&self, parameters: &[u8]) -> Result<Option<Key>, StoreError> {
+    async fn load(&self, _: &KeySource, parameters: &[u8]) -> Result<Option<Key>, StoreError> {
         let key = self.key.lock().unwrap().clone();
         Ok(key.filter(|_| parameters == b"salt and costs"))
     }
@@ -78,10 +78,11 @@ impl KeyRing for Ring {
         if key.is_none() {
             *key = Some(Key::random()?);
         }
-        Ok(NewKey { key: key.clone().unwrap(), parameters: b"salt and costs".to_vec() })
+        let source = KeySource::new(self.source);
+        Ok(NewKey { key: key.clone().unwrap(), source, parameters: b"salt and costs".to_vec() })
     }
 
-    fn protection(&self) -> Protection {
+    fn protection(&self, _: &KeySource) -> Protection {
         self.protection
     }
 }
@@ -172,6 +173,8 @@ pub(crate) enum Interference {
     KeySaveUnknown,
     /// Answers a load of any account with the blob of this one.
     Misfile(&'static str),
+    /// Saves so often and never again: whoever saves more has been killed before that.
+    DeadAfter(usize),
 }
 
 #[derive(Debug)]
@@ -204,14 +207,20 @@ impl BlobStore for Interfering {
                 self.inner.load(&account(other)).await
             }
             (Interference::Misfile(_), Name::DataKey)
-            | (Interference::Yield | Interference::KeySaveUnknown, _) => {
-                self.inner.load(name).await
-            }
+            | (
+                Interference::Yield | Interference::KeySaveUnknown | Interference::DeadAfter(_),
+                _,
+            ) => self.inner.load(name).await,
         }
     }
 
     async fn save(&self, blob: &Blob, expected: Expected) -> Result<Saved, StoreError> {
         self.step().await;
+        if let Interference::DeadAfter(most) = self.how
+            && self.happened.fetch_add(1, Ordering::SeqCst) >= most
+        {
+            return Err(StoreError::new(StoreFault::Unavailable, "killed"));
+        }
         let saved = self.inner.save(blob, expected).await;
         if self.how == Interference::KeySaveUnknown
             && blob.entry.name == Name::DataKey
