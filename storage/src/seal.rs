@@ -20,7 +20,7 @@ use aes_gcm::{Aes256Gcm, KeyInit};
 use hkdf::Hkdf;
 use regrant_core::{StoreFault, Timestamp};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::blob::{Entry, Name};
 use crate::error::StoreError;
@@ -79,6 +79,7 @@ fn seal_with(
         .cipher()
         .encrypt_inout_detached(nonce.into(), &associated, (&mut envelope[start..]).into())
         .expect("a record is shorter than the 64 GiB that GCM can seal");
+    wipe_stack();
     envelope.extend_from_slice(&tag);
     envelope
 }
@@ -100,11 +101,25 @@ pub(crate) fn open(
     }
     let associated = associated(header, entry, bound);
     let mut plain = Zeroizing::new(sealed.to_vec());
-    derived
-        .cipher()
-        .decrypt_inout_detached(nonce.into(), &associated, plain.as_mut_slice().into(), tag.into())
-        .map_err(|_| Unopened::Corrupt)?;
+    let opened = derived.cipher().decrypt_inout_detached(
+        nonce.into(),
+        &associated,
+        plain.as_mut_slice().into(),
+        tag.into(),
+    );
+    wipe_stack();
+    opened.map_err(|_| Unopened::Corrupt)?;
     Ok(plain)
+}
+
+/// Writes over what the functions called before have left on the stack: the cipher works on blocks
+/// of plain text there, and wipes its keys and not those.
+#[inline(never)]
+fn wipe_stack() {
+    /// Several times as deep as the cipher goes.
+    const DEPTH: usize = 16 << 10;
+    let mut below = [0_u8; DEPTH];
+    below.zeroize();
 }
 
 /// The id of the key that an envelope says it was sealed with.
