@@ -253,9 +253,8 @@ impl DataKeys {
     }
 
     fn is_passphrase(&self, blob: &Blob) -> bool {
-        Wrapped::of(blob).is_ok_and(|wrapped| {
-            self.ring.protection(&wrapped.source) == Protection::Passphrase
-        })
+        Wrapped::of(blob)
+            .is_ok_and(|wrapped| self.ring.protection(&wrapped.source) == Protection::Passphrase)
     }
 
     fn troubled(&self, reason: Unopened, blob: &Blob) -> Trouble {

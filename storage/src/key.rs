@@ -179,11 +179,7 @@ pub trait KeyRing: Send + Sync + fmt::Debug {
     /// [`StoreError`] of kind `Locked` or `Unavailable`, if the place cannot be asked;
     /// `KeyMissing`, if what is there is no key; `UnknownFormat`, if the parameters are a newer
     /// version's.
-    async fn load(
-        &self,
-        source: &KeySource,
-        parameters: &[u8],
-    ) -> Result<Option<Key>, StoreError>;
+    async fn load(&self, source: &KeySource, parameters: &[u8]) -> Result<Option<Key>, StoreError>;
 
     /// A key for a new store.
     ///

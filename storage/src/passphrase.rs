@@ -117,11 +117,7 @@ impl KeyRing for Passphrase {
         key::fill_random(&mut salt)?;
         let parameters = Parameters { costs: self.costs, salt };
         let encoded = parameters.encode();
-        Ok(NewKey {
-            key: self.key(parameters).await?,
-            source: Self::source(),
-            parameters: encoded,
-        })
+        Ok(NewKey { key: self.key(parameters).await?, source: Self::source(), parameters: encoded })
     }
 
     fn protection(&self, _source: &KeySource) -> Protection {
@@ -168,8 +164,10 @@ impl Parameters {
             return Err(damaged());
         }
         let costs = Costs::new(kib, rounds, lanes).ok_or_else(|| {
-            newer("the store asks for a costlier passphrase than this version takes on: it was \
-                   tampered with, or is a newer version's")
+            newer(
+                "the store asks for a costlier passphrase than this version takes on: it was \
+                   tampered with, or is a newer version's",
+            )
         })?;
         Ok(Self { costs, salt })
     }

@@ -108,7 +108,8 @@ impl<'a> Wrapped<'a> {
         let plain = seal::open(wrapping, self.entry, self.bound, self.envelope)?;
         let (keys, rest) = plain.as_chunks::<KEY>();
         let Some((current, former)) = keys.split_first() else { return Err(Unopened::Corrupt) };
-        let keys = Keys { current: Key::new(current), former: former.iter().map(Key::new).collect() };
+        let keys =
+            Keys { current: Key::new(current), former: former.iter().map(Key::new).collect() };
         let is_whole = rest.is_empty()
             && keys.former.len() < MOST
             && self.entry.name == Name::DataKey
