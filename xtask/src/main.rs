@@ -8,6 +8,7 @@
 
 mod ci;
 mod diagram;
+mod laws;
 mod run_tests;
 mod tidy;
 mod workspace;
@@ -42,6 +43,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Every law of storage on every backend, as a table.
+    Laws,
     /// The house rules that a program can check.
     Tidy,
 }
@@ -63,6 +66,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Test { require_all } => run_tests::run(&workspace, require_all),
         Task::Ci => ci::run(&workspace),
         Task::Diagram { check } => diagram::run(&workspace, check),
+        Task::Laws => laws::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
     }
 }

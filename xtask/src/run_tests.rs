@@ -19,12 +19,44 @@ struct Part {
     debian_package: &'static str,
 }
 
-const PARTS: &[Part] = &[Part {
-    name: "curl",
-    what_for: "the end-to-end tests drive the servers with it, as a client that is not ours",
-    program: "curl",
-    debian_package: "curl",
-}];
+const PARTS: &[Part] = &[
+    Part {
+        name: "curl",
+        what_for: "the end-to-end tests drive the servers with it, as a client that is not ours",
+        program: "curl",
+        debian_package: "curl",
+    },
+    Part {
+        name: "strace",
+        what_for: "it kills a save at every system call, fills disks, and takes locks away",
+        program: "strace",
+        debian_package: "strace",
+    },
+    Part {
+        name: "unshare",
+        what_for: "it gives a test a small disk of its own, to be filled",
+        program: "unshare",
+        debian_package: "util-linux",
+    },
+    Part {
+        name: "D-Bus",
+        what_for: "the keychain is reached over a bus that the tests start",
+        program: "dbus-run-session",
+        debian_package: "dbus",
+    },
+    Part {
+        name: "GNOME Keyring",
+        what_for: "it is the real keychain of the tests",
+        program: "gnome-keyring-daemon",
+        debian_package: "gnome-keyring",
+    },
+    Part {
+        name: "Xvfb",
+        what_for: "the keychain's prompt, which nobody answers, is shown on it",
+        program: "Xvfb",
+        debian_package: "xvfb",
+    },
+];
 
 pub(crate) fn run(workspace: &Workspace, require_all: bool) -> anyhow::Result<()> {
     let mut missing = missing(PARTS, on_path);
@@ -109,6 +141,7 @@ mod tests {
     fn a_part_is_missing_when_its_program_is_not_found() {
         assert_eq!(missing(PARTS, |_| true), Vec::<&Part>::new());
         assert_eq!(missing(PARTS, |program| program != "curl"), vec![&PARTS[0]]);
+        assert_eq!(missing(PARTS, |_| false).len(), PARTS.len());
     }
 
     #[test]
