@@ -8,8 +8,8 @@ use regrant_storage::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 
-use crate::fault;
 use crate::place::{FileId, Place};
+use crate::{fault, second_look};
 
 /// "RGNT", in the header of every database of this crate.
 const APPLICATION: i64 = 0x5247_4E54;
@@ -19,9 +19,9 @@ const FORMAT: i64 = 1;
 
 /// How long SQLite waits for a lock. A save holds one for a few syncs of the disk: 1 ms on an
 /// idle disk, 20 ms on a busy one. SQLite does not queue those who wait, so in a crowd some wait
-/// much longer than their turn: of 64 processes that saved eleven times each without a pause, all
-/// were served on the idle disk, and on the busy one up to one save in forty was refused.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// much longer than their turn. A second less than the five that a session gives one operation:
+/// its caller is to learn that the database is locked, and not only that it took too long.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Rows between SQLite's thread and the task. SQLite keeps its read lock until the last row is
 /// handed over, so the buffer takes all there will ever be: a task that is not polled must not
@@ -40,34 +40,44 @@ impl Connection {
     /// if it is replaced in between, the next look finds another file, and it is opened again.
     pub(crate) async fn open(place: &Place, file: FileId) -> Result<Self, StoreError> {
         place.make_private();
-        let options = options(place.path());
-        let mut sqlite = options.connect().await.map_err(fault::of_sqlite)?;
-        let checked = check_owner(&mut sqlite).await;
-        let connection = Self { sqlite, file };
-        match checked {
-            Ok(()) => Ok(connection),
-            Err(error) => {
-                connection.close().await;
-                Err(error)
-            }
+        let opened = match options(place.path()).connect().await.map_err(fault::of_sqlite) {
+            Ok(mut sqlite) => match check_owner(&mut sqlite).await {
+                Ok(()) => Ok(Self { sqlite, file }),
+                Err(error) => {
+                    close(sqlite).await;
+                    Err(error)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(connection) => Ok(connection),
+            Err(error) => Err(second_look::settle(place, file, error).await),
         }
     }
 
-    /// Closes it before anything else is done: SQLite takes its files away with the last
-    /// connection, and a connection that is only dropped is closed some time later.
+    /// See [`close`].
     pub(crate) async fn close(self) {
-        if let Err(error) = self.sqlite.close().await {
-            let error = fault::of_sqlite(error);
-            tracing::debug!(%error, "a connection was not closed in good order");
-        }
+        close(self.sqlite).await;
+    }
+}
+
+/// Closes it before anything else is done: SQLite takes its files away with the last connection,
+/// and a connection that is only dropped is closed some time later.
+pub(crate) async fn close(sqlite: SqliteConnection) {
+    if let Err(error) = sqlite.close().await {
+        let error = fault::of_sqlite(error);
+        tracing::debug!(%error, "a connection was not closed in good order");
     }
 }
 
 /// A connection to the draft of a database, which nobody else has open.
 pub(crate) async fn to_draft(draft: &Path) -> sqlx::Result<SqliteConnection> {
-    // A draft that is not finished is thrown away, so its journal needs no file.
-    let options = options(draft).journal_mode(SqliteJournalMode::Memory);
-    options.connect().await
+    options(draft)
+        // A draft that is not finished is thrown away, so its journal needs no file.
+        .journal_mode(SqliteJournalMode::Memory)
+        .connect()
+        .await
 }
 
 /// A connection to an empty file that is used for its locks only.
@@ -76,7 +86,8 @@ pub(crate) async fn to_lock(file: &Path) -> sqlx::Result<SqliteConnection> {
     bare(file).journal_mode(SqliteJournalMode::Memory).connect().await
 }
 
-fn bare(path: &Path) -> SqliteConnectOptions {
+/// How every connection is opened, and nothing that reads or writes.
+pub(crate) fn bare(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)

@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 
 use crate::connection::{self, Connection};
 use crate::place::{self, Place};
-use crate::{fault, row};
+use crate::{aside, fault, row, second_look};
 
 /// Makes the database with its first row, if there is none; `false` if there is one by now. The
 /// turn ends with the work.
@@ -63,8 +63,11 @@ pub(crate) async fn replace(
             Ok(None) => return Ok(Saved::Mismatch(None)),
             Ok(Some(mut damaged)) => {
                 match row::replace(&mut damaged.sqlite, &blob).await.map_err(fault::of_save) {
-                    Err(error) if error.kind() == StoreFault::Corrupt => {}
-                    saved => return saved,
+                    Ok(saved) => return Ok(saved),
+                    Err(error) => match second_look::settle(&place, damaged.file, error).await {
+                        error if error.kind() == StoreFault::Corrupt => {}
+                        error => return Err(error),
+                    },
                 }
                 shut_out(&mut damaged.sqlite).await?;
                 rows = row::salvage(&mut damaged.sqlite).await;
@@ -81,6 +84,28 @@ pub(crate) async fn replace(
         }
         lock.release().await;
         Ok(Saved::Done)
+    })
+    .await
+}
+
+/// Deletes what was set aside, and a draft that was left, unless somebody is still logged in: what
+/// he has lost may be in it.
+pub(crate) async fn sweep(place: &Place) -> Result<(), StoreError> {
+    let place = place.clone();
+    to_the_end(async move {
+        if aside::left_over(&place)?.is_empty() {
+            return Ok(());
+        }
+        let lock = Lock::take(&place).await?;
+        if let Some(mut database) = open(&place).await? {
+            let is_live = row::is_anybody_live(&mut database.sqlite).await;
+            database.close().await;
+            if !is_live.map_err(fault::of_sqlite)? {
+                aside::sweep(&place)?;
+            }
+        }
+        lock.release().await;
+        Ok(())
     })
     .await
 }
@@ -104,8 +129,10 @@ async fn shut_out(damaged: &mut SqliteConnection) -> Result<(), StoreError> {
 async fn publish(place: &Place, rows: &[Blob]) -> Result<(), StoreError> {
     place.start_draft()?;
     let draft = place.draft();
-    write_draft(&draft, rows).await.map_err(fault::of_sqlite)?;
-    if let Some(aside) = place.set_aside()? {
+    if let Err(error) = write_draft(&draft, rows).await.map_err(fault::of_sqlite) {
+        return Err(second_look::settle(place, None, error).await);
+    }
+    if let Some(aside) = aside::set_aside(place)? {
         tracing::warn!(
             path = %place.path().display(),
             aside = %aside.display(),
@@ -152,9 +179,16 @@ impl Lock {
             let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
             place::make_private_file(&file).map_err(|error| fault::of_creating(&file, error))?;
         }
-        let mut held = connection::to_lock(&file).await.map_err(fault::of_lock)?;
-        sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut held).await.map_err(fault::of_lock)?;
-        Ok(Self(held))
+        match Self::take_on(&file).await {
+            Ok(held) => Ok(Self(held)),
+            Err(error) => Err(second_look::settle(place, None, fault::of_lock(error)).await),
+        }
+    }
+
+    async fn take_on(file: &Path) -> sqlx::Result<SqliteConnection> {
+        let mut held = connection::to_lock(file).await?;
+        sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut held).await?;
+        Ok(held)
     }
 
     async fn release(self) {

@@ -59,6 +59,12 @@ fn code(error: &dyn DatabaseError) -> i32 {
     error.code().and_then(|code| code.parse().ok()).unwrap_or(sqlite::SQLITE_INTERNAL)
 }
 
+/// The result code that the error came from.
+pub(crate) fn code_of(error: &StoreError) -> Option<i32> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<ResultCode>().map(|result| result.code)
+}
+
 /// Whether a row was read that is not of the form this crate writes.
 pub(crate) fn is_form(error: &sqlx::Error) -> bool {
     matches!(
@@ -80,6 +86,12 @@ pub(crate) fn damaged() -> StoreError {
 /// What was there a moment ago is not there.
 pub(crate) fn gone() -> StoreError {
     StoreError::new(StoreFault::Unavailable, "the database was removed")
+}
+
+/// The file system has no locks, or none that SQLite could use.
+pub(crate) fn unlockable() -> StoreError {
+    let what = "the file system cannot lock: keep the store on a local disk";
+    StoreError::new(StoreFault::Unavailable, what)
 }
 
 /// The creation lock cannot be had. Whatever is wrong with its file says nothing of the database.
@@ -108,8 +120,8 @@ pub(crate) fn of_creating(path: &Path, error: io::Error) -> StoreError {
 }
 
 fn of_code(code: i32) -> StoreError {
-    let primary = code & 0xff;
-    let (kind, what) = match primary {
+    let (kind, what) = match code & 0xff {
+        _ if is_of_locking(code) => return unlockable().because(ResultCode { code }),
         sqlite::SQLITE_BUSY | sqlite::SQLITE_LOCKED => {
             (StoreFault::Locked, "another process keeps the database locked")
         }
@@ -132,12 +144,22 @@ fn of_code(code: i32) -> StoreError {
         }
         sqlite::SQLITE_CORRUPT => (StoreFault::Corrupt, "the database is damaged"),
         sqlite::SQLITE_CANTOPEN => (StoreFault::Unavailable, "the database cannot be opened"),
-        sqlite::SQLITE_PROTOCOL => {
-            (StoreFault::Unavailable, "the file system does not lock as a database needs it")
-        }
         _ => (StoreFault::Unavailable, "the database cannot be read or written"),
     };
     StoreError::new(kind, what).because(ResultCode { code })
+}
+
+/// Whether a lock was neither given nor refused.
+fn is_of_locking(code: i32) -> bool {
+    matches!(
+        code,
+        sqlite::SQLITE_IOERR_LOCK
+            | sqlite::SQLITE_IOERR_RDLOCK
+            | sqlite::SQLITE_IOERR_UNLOCK
+            | sqlite::SQLITE_IOERR_CHECKRESERVEDLOCK
+            | sqlite::SQLITE_PERM
+            | sqlite::SQLITE_PROTOCOL
+    )
 }
 
 fn name(code: i32) -> &'static str {
@@ -198,6 +220,17 @@ mod tests {
         ];
         for (code, kind) in kinds {
             assert_eq!(of_code(code).kind(), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_had_is_not_one_that_another_has() {
+        let codes = [sqlite::SQLITE_IOERR_RDLOCK, sqlite::SQLITE_IOERR_LOCK, sqlite::SQLITE_PERM];
+        for code in codes {
+            let error = of_code(code);
+            assert_eq!(error.kind(), StoreFault::Unavailable, "{code}");
+            assert_eq!(error.to_string(), unlockable().to_string(), "{code}");
+            assert_eq!(code_of(&error), Some(code));
         }
     }
 

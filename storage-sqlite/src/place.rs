@@ -9,16 +9,16 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use regrant_core::StoreFault;
-use regrant_storage::StoreError;
+use regrant_storage::{StoreError, owner_only};
 
 use crate::fault;
 
 /// How many dangling links are followed, one to the next: as many as Linux follows.
 const LINKS: u32 = 40;
 
-/// The files that make a database, by the end of their names. The last two exist only if somebody
-/// has changed the journal mode by hand.
-const PARTS: [&str; 4] = ["", "-journal", "-wal", "-shm"];
+/// The bytes of the smallest page, of which a database has one at least. SQLite itself takes a
+/// file of one byte for a database without tables.
+const LEAST: u64 = 512;
 
 /// A database's real path. Nothing needs to be there.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Place {
     }
 
     /// The path with this at its end.
-    fn beside(&self, end: &str) -> PathBuf {
+    pub(crate) fn beside(&self, end: &str) -> PathBuf {
         PathBuf::from(format!("{}{end}", self.text))
     }
 
@@ -65,6 +65,15 @@ impl Place {
     /// Where a database is made, before it gets its name.
     pub(crate) fn draft(&self) -> PathBuf {
         self.beside(".regrant-new")
+    }
+
+    /// A file to ask the file system with, in the folder of locks, which must be there. Nothing
+    /// of SQLite's is in it, so it may be closed.
+    pub(crate) fn probe(&self) -> io::Result<Probe> {
+        let path = self.lock_folder().join("probe");
+        let mut options = owner_only::options();
+        let file = options.write(true).create(true).truncate(false).open(&path)?;
+        Ok(Probe { file, path })
     }
 
     /// The file that is there, if one is. An empty one is damage: nothing of ours is ever empty.
@@ -78,11 +87,12 @@ impl Place {
             let what = "there is something other than a file where the database should be";
             return Err(StoreError::new(StoreFault::Unavailable, what));
         }
-        if metadata.len() == 0 {
-            let what = "the file is empty where a database should be";
-            return Err(StoreError::new(StoreFault::Corrupt, what));
-        }
-        Ok(Some(file_id(&metadata)))
+        let what = match metadata.len() {
+            0 => "the file is empty where a database should be",
+            1..LEAST => "the file is too short to be a database",
+            LEAST.. => return Ok(Some(file_id(&metadata))),
+        };
+        Err(StoreError::new(StoreFault::Corrupt, what))
     }
 
     /// Takes the rights of others to the database away, with a warning.
@@ -127,32 +137,19 @@ impl Place {
         // It is there now; only whether it survives a power loss is not known.
         sync_folder_of(&self.path).map_err(|error| fault::of_creating(&self.path, error).unknown())
     }
+}
 
-    /// Gives whatever is there another name beside the old one, and returns it. Only for the one
-    /// who holds the creation lock.
-    ///
-    /// A database keeps its old name as well until [`publish`](Self::publish) takes it over: were
-    /// it gone in between, others would read *absent*. A journal must go: under its name SQLite
-    /// would play it back into the new database. One without a database goes the same way.
-    pub(crate) fn set_aside(&self) -> Result<Option<PathBuf>, StoreError> {
-        let found: Vec<_> = PARTS.iter().filter(|part| exists(&self.beside(part))).collect();
-        if found.is_empty() {
-            return Ok(None);
-        }
-        let taken =
-            |end: &str| PARTS.iter().any(|part| exists(&self.beside(&format!("{end}{part}"))));
-        let mut ends = (1u64..).map(|n| format!(".corrupt-{n}"));
-        let end = ends.find(|end| !taken(end)).expect("there are more numbers than files");
-        for part in found {
-            let (from, to) = (self.beside(part), self.beside(&format!("{end}{part}")));
-            // Some file systems have no second names; there the old one is gone for a moment.
-            let kept = part.is_empty() && fs::hard_link(&from, &to).is_ok();
-            if !kept {
-                fs::rename(&from, &to).map_err(|error| fault::of_creating(&from, error))?;
-            }
-        }
-        sync_folder_of(&self.path).map_err(|error| fault::of_creating(&self.path, error))?;
-        Ok(Some(self.beside(&end)))
+/// A file that is gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    pub(crate) file: File,
+    path: PathBuf,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        // Another process with the same question may have taken it away.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -162,10 +159,6 @@ pub(crate) fn make_private_file(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
-}
-
-fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }
 
 fn real_path(path: &Path, links: u32) -> io::Result<PathBuf> {
@@ -198,6 +191,18 @@ fn make_folder(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => sync_folder_of(path),
     }
+}
+
+/// Whether two names are those of one file, as far as can be told.
+#[cfg(unix)]
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path| fs::symlink_metadata(path).ok().map(|metadata| file_id(&metadata));
+    id(one).is_some_and(|one| id(other) == Some(one))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_same_file(_: &Path, _: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -254,11 +259,11 @@ fn close_to_others(path: &Path, metadata: &Metadata, widest: u32) {
 fn close_to_others(_: &Path, _: &Metadata, _: u32) {}
 
 #[cfg(unix)]
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(not(unix))]
-fn sync_folder_of(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder_of(_: &Path) -> io::Result<()> {
     Ok(())
 }

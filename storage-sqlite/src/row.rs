@@ -98,6 +98,12 @@ pub(crate) async fn list(sqlite: &mut SqliteConnection) -> Result<Vec<Entry>, sq
     sqlx::query(LIST).fetch_all(sqlite).await?.iter().map(entry).collect()
 }
 
+/// Whether any account has a credential to use.
+pub(crate) async fn is_anybody_live(sqlite: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let live = "SELECT EXISTS (SELECT 1 FROM credential WHERE kind = 1 AND live = 1)";
+    sqlx::query_scalar(live).fetch_one(sqlite).await
+}
+
 /// One statement compares and writes, and the number of rows it changed is the answer. There is
 /// no transaction that reads first and writes later: SQLite refuses that one at once, without any
 /// patience, if somebody else wrote in between.
@@ -116,6 +122,15 @@ pub(crate) async fn save(
         return Ok(Saved::Mismatch(load(sqlite, &blob.entry.name).await?));
     }
     Ok(Saved::Done)
+}
+
+/// Writes the database anew, with nothing in it but its rows.
+///
+/// What is deleted is overwritten at once. But a save that was killed may have filled pages that
+/// were free before, and those are in no journal: they keep what the save wrote, out of reach of
+/// whatever deletes it later.
+pub(crate) async fn write_anew(sqlite: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("VACUUM").execute(sqlite).await.map(drop)
 }
 
 /// Keeps a copy of a row that no key opens. The same one again adds nothing.

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::connection::Connection;
 use crate::place::{FileId, Place};
-use crate::{create, fault, row};
+use crate::{create, fault, row, second_look};
 
 type Open = Arc<Mutex<Option<Connection>>>;
 
@@ -62,25 +62,28 @@ impl SqliteStore {
         Ok(Turn::Present(Present(open)))
     }
 
-    async fn look(&self) -> Result<Option<FileId>, StoreError> {
-        let place = self.place.clone();
-        blocking(move || place.look()).await
-    }
-}
-
-#[async_trait]
-impl BlobStore for SqliteStore {
-    async fn load(&self, name: &Name) -> Result<Option<Blob>, StoreError> {
-        match self.turn().await? {
-            Turn::Absent(_) => Ok(None),
-            Turn::Present(mut database) => {
-                let loaded = row::load(database.sqlite(), name).await;
-                database.end(loaded).await
+    /// Leaves nothing in the files of what is not in the tables any more, after a logout. The
+    /// logout is done: that this fails is worth a warning, and the next one tries again.
+    async fn forget(&self) {
+        let written_anew = match self.turn().await {
+            Ok(Turn::Present(mut database)) => {
+                let written = row::write_anew(database.sqlite()).await;
+                database.end(&self.place, written).await
             }
+            Ok(Turn::Absent(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let swept = create::sweep(&self.place).await;
+        if let Err(error) = written_anew.and(swept) {
+            tracing::warn!(
+                path = %self.place.path().display(),
+                %error,
+                "a logout is done, but may have left sealed remains in the folder of the database"
+            );
         }
     }
 
-    async fn save(&self, blob: &Blob, expected: Expected) -> Result<Saved, StoreError> {
+    async fn save_row(&self, blob: &Blob, expected: Expected) -> Result<Saved, StoreError> {
         let mut database = match (self.turn().await?, expected) {
             (Turn::Present(database), _) => database,
             (Turn::Absent(_), Expected::Revision(..)) => return Ok(Saved::Mismatch(None)),
@@ -96,7 +99,33 @@ impl BlobStore for SqliteStore {
             }
         };
         let saved = row::save(database.sqlite(), blob, expected).await;
-        database.end(saved).await
+        database.end(&self.place, saved).await
+    }
+
+    async fn look(&self) -> Result<Option<FileId>, StoreError> {
+        let place = self.place.clone();
+        blocking(move || place.look()).await
+    }
+}
+
+#[async_trait]
+impl BlobStore for SqliteStore {
+    async fn load(&self, name: &Name) -> Result<Option<Blob>, StoreError> {
+        match self.turn().await? {
+            Turn::Absent(_) => Ok(None),
+            Turn::Present(mut database) => {
+                let loaded = row::load(database.sqlite(), name).await;
+                database.end(&self.place, loaded).await
+            }
+        }
+    }
+
+    async fn save(&self, blob: &Blob, expected: Expected) -> Result<Saved, StoreError> {
+        let saved = self.save_row(blob, expected).await?;
+        if matches!(saved, Saved::Done) && !blob.entry.live {
+            self.forget().await;
+        }
+        Ok(saved)
     }
 
     async fn list(&self) -> Result<Vec<Entry>, StoreError> {
@@ -104,7 +133,7 @@ impl BlobStore for SqliteStore {
             Turn::Absent(_) => Ok(Vec::new()),
             Turn::Present(mut database) => {
                 let listed = row::list(database.sqlite()).await;
-                database.end(listed).await
+                database.end(&self.place, listed).await
             }
         }
     }
@@ -114,7 +143,7 @@ impl BlobStore for SqliteStore {
             Ok(Turn::Absent(_)) => return Ok(Saved::Mismatch(None)),
             Ok(Turn::Present(mut database)) => {
                 let replaced = row::replace(database.sqlite(), blob).await;
-                database.end(replaced).await
+                database.end(&self.place, replaced).await
             }
             Err(error) => Err(error),
         };
@@ -133,7 +162,7 @@ impl BlobStore for SqliteStore {
             Turn::Absent(_) => Err(fault::gone()),
             Turn::Present(mut database) => {
                 let kept = row::set_aside(database.sqlite(), blob).await;
-                database.end(kept).await
+                database.end(&self.place, kept).await
             }
         }
     }
@@ -164,13 +193,22 @@ impl Present {
     }
 
     /// Ends the turn. After an error the next one begins with a new connection.
-    async fn end<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        if result.is_err()
-            && let Some(connection) = self.0.take()
-        {
-            connection.close().await;
+    async fn end<T>(
+        mut self,
+        place: &Place,
+        result: Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        match result {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                let connection = self.0.take();
+                let file = connection.as_ref().map(|connection| connection.file);
+                if let Some(connection) = connection {
+                    connection.close().await;
+                }
+                Err(second_look::settle(place, file, fault::of_save(error)).await)
+            }
         }
-        result.map_err(fault::of_save)
     }
 }
 

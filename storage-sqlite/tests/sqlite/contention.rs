@@ -1,6 +1,9 @@
 //! Others at the same database.
 
+use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::task::Poll;
+use std::time::Duration;
 
 use regrant_core::StoreFault;
 use regrant_storage::{BlobStore, Expected, SaveOutcome, Saved};
@@ -31,6 +34,56 @@ async fn a_database_that_stays_locked_is_locked_and_not_damaged() {
     done(writer.save(&there, before).await);
 }
 
+/// Long enough to see that something waits, and well within what SQLite waits.
+const A_WHILE: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_load_and_a_save_wait_for_a_lock_that_is_let_go() {
+    let folder = folder();
+    let path = database(&folder);
+    let mut there = with_one(&path, b"sealed").await;
+    let (reader, writer) = (store(&path).await, store(&path).await);
+    let mut other = raw(&path).await;
+    for lock in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
+        let before = at(&there);
+        there.entry.revision += 1;
+        run(&mut other, lock).await;
+        let name = account("default");
+        let mut both = Box::pin(async {
+            if lock == "BEGIN EXCLUSIVE" {
+                assert!(reader.load(&name).await.unwrap().is_some());
+            }
+            writer.save(&there, before).await
+        });
+        assert!(tokio::time::timeout(A_WHILE, &mut both).await.is_err(), "refused, or not locked");
+        run(&mut other, "ROLLBACK").await;
+        done(both.await);
+    }
+}
+
+/// SQLite lets nobody new read while a save waits for those who do.
+#[tokio::test]
+async fn a_save_is_not_kept_waiting_by_those_who_come_after_it() {
+    let folder = folder();
+    let path = database(&folder);
+    let mut there = with_one(&path, b"sealed").await;
+    let before = at(&there);
+    there.entry.revision += 1;
+    let mut other = raw(&path).await;
+    run(&mut other, "BEGIN; SELECT * FROM credential").await;
+    let writer = store(&path).await;
+    let mut save = Box::pin(writer.save(&there, before));
+    assert!(tokio::time::timeout(A_WHILE, &mut save).await.is_err(), "somebody is reading");
+
+    let reader = store(&path).await;
+    let name = account("default");
+    let mut load = Box::pin(reader.load(&name));
+    assert!(tokio::time::timeout(A_WHILE, &mut load).await.is_err(), "it came after the save");
+    run(&mut other, "COMMIT").await;
+    done(save.await);
+    assert_eq!(load.await.unwrap(), Some(there));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_saves_over_one_revision_one_is_done() {
     let folder = folder();
@@ -55,23 +108,54 @@ async fn of_many_saves_over_one_revision_one_is_done() {
     assert_eq!(done.count(), 1);
 }
 
+/// As many as the agents of one developer, with what they start.
+const READERS: usize = 128;
+
+/// How often the one saves, and so what the others read last.
+const LAST: u64 = 100;
+
 #[tokio::test]
 async fn while_one_process_saves_many_that_read_see_whole_records_and_no_lock() {
     let folder = folder();
     let path = database(&folder);
     let mut there = with_one(&path, &[1; 10_000]).await;
-    let mut readers: Vec<_> =
-        (0..16).map(|_| child("contention::child_reads", &path).spawn().unwrap()).collect();
+    let readers =
+        (0..READERS).map(|_| child("contention::child_reads", &path).spawn().unwrap()).collect();
+    let mut readers = Crowd(readers);
+    let has_read = |reader: &Child| reading(&path, reader.id()).exists();
+    while !readers.0.iter().all(has_read) {
+        let ended: Vec<_> =
+            readers.0.iter_mut().filter_map(|reader| reader.try_wait().unwrap()).collect();
+        assert!(ended.is_empty(), "{ended:?}");
+        tokio::task::yield_now().await;
+    }
     let store = store(&path).await;
-    for revision in 2..=100 {
+    for revision in 2..=LAST {
         let before = at(&there);
         there.entry.revision = revision;
         there.sealed = vec![revision as u8; 10_000];
         done(store.save(&there, before).await);
     }
-    for reader in &mut readers {
+    for reader in &mut readers.0 {
         assert!(reader.wait().unwrap().success());
     }
+}
+
+/// Ends all of them when the test ends, also if it fails.
+struct Crowd(Vec<Child>);
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// What a reader leaves when it has read once.
+fn reading(path: &Path, reader: u32) -> PathBuf {
+    path.with_file_name(format!("{reader}-reads"))
 }
 
 #[tokio::test]
@@ -79,9 +163,12 @@ async fn child_reads() {
     let Some(path) = told() else { return };
     let store = store(&path).await;
     let mut last = 0;
-    while last < 100 {
+    while last < LAST {
         let there = store.load(&account("default")).await.unwrap().unwrap();
         assert!(there.entry.revision >= last);
+        if last == 0 {
+            std::fs::write(reading(&path, std::process::id()), []).unwrap();
+        }
         last = there.entry.revision;
         assert_eq!(there.sealed, [last as u8; 10_000]);
         assert_eq!(store.list().await.unwrap().len(), 1);
@@ -137,7 +224,7 @@ async fn a_process_killed_while_it_saves_leaves_the_old_or_the_new() {
     let folder = folder();
     let path = database(&folder);
     with_one(&path, &[1; 20_000]).await;
-    let journal = std::path::PathBuf::from(format!("{}-journal", path.display()));
+    let journal = PathBuf::from(format!("{}-journal", path.display()));
     let mut interrupted = 0;
     for _ in 0..20 {
         let mut child = child("contention::child_saves", &path).spawn().unwrap();

@@ -93,10 +93,10 @@ async fn of_fifty_first_saves_in_one_process_one_is_done() {
 }
 
 #[tokio::test]
-async fn of_several_processes_that_create_it_each_saves_its_own() {
+async fn of_fifty_processes_that_create_it_each_saves_its_own() {
     let folder = folder();
     let path = database(&folder);
-    let mut children: Vec<_> = (0..16)
+    let mut children: Vec<_> = (0..50)
         .map(|_| child("creation::child_saves_one_of_its_own", &path).spawn().unwrap())
         .collect();
     let mut pids: Vec<_> = children.iter().map(|child| child.id().to_string()).collect();

@@ -9,8 +9,16 @@ use sqlx::Row;
 
 use crate::support::*;
 
-/// Ways to damage a database, each with the bytes that lie there afterwards.
-async fn damages(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
+const EMPTY: &str = "the file is empty where a database should be";
+const SHORT: &str = "the file is too short to be a database";
+const NO_DATABASE: &str = "the file is not a database";
+const FOREIGN: &str = "the file is a database, but not one of credentials";
+const OTHER_TABLES: &str = "the database does not have the tables it should have";
+const DAMAGED: &str = "the database is damaged";
+
+/// Ways to damage a database, each with the bytes that lie there afterwards, and with what is said
+/// of them.
+async fn damages(folder: &Path) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let path = folder.join("whole.db");
     with_one(&path, &[1; 20_000]).await;
     let whole = fs::read(&path).unwrap();
@@ -28,20 +36,33 @@ async fn damages(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
         bytes
     };
     vec![
-        ("empty", Vec::new()),
-        ("one byte", vec![0]),
-        ("text", b"{\"access_token\":\"...\"}".to_vec()),
-        ("nothing but zeros", vec![0; whole.len()]),
-        ("header", header),
-        ("half", whole[..whole.len() / 2].to_vec()),
-        ("half a page", whole[..2000].to_vec()),
-        ("half a header", whole[..80].to_vec()),
-        ("first page only", whole[..4096].to_vec()),
-        ("a page", page),
-        ("foreign", foreign("CREATE TABLE credential (name TEXT)").await),
-        ("foreign, with a log", foreign("PRAGMA journal_mode = WAL; CREATE TABLE a (b)").await),
-        ("no tables", foreign("PRAGMA application_id = 0x52474E54; PRAGMA user_version = 1").await),
-        ("no format", foreign("PRAGMA application_id = 0x52474E54; CREATE TABLE a (b)").await),
+        ("empty", Vec::new(), EMPTY),
+        ("one byte", vec![0], SHORT),
+        ("long text", b"{\"access_token\":\"...\"}".repeat(100), NO_DATABASE),
+        ("text", b"{\"access_token\":\"...\"}".to_vec(), SHORT),
+        ("nothing but zeros", vec![0; whole.len()], NO_DATABASE),
+        ("header", header, NO_DATABASE),
+        ("half", whole[..whole.len() / 2].to_vec(), DAMAGED),
+        ("half a page", whole[..2000].to_vec(), DAMAGED),
+        ("half a header", whole[..80].to_vec(), SHORT),
+        ("first page only", whole[..4096].to_vec(), DAMAGED),
+        ("a page", page, DAMAGED),
+        ("foreign", foreign("CREATE TABLE credential (name TEXT)").await, FOREIGN),
+        (
+            "foreign, with a log",
+            foreign("PRAGMA journal_mode = WAL; CREATE TABLE a (b)").await,
+            FOREIGN,
+        ),
+        (
+            "no tables",
+            foreign("PRAGMA application_id = 0x52474E54; PRAGMA user_version = 1").await,
+            OTHER_TABLES,
+        ),
+        (
+            "no format",
+            foreign("PRAGMA application_id = 0x52474E54; CREATE TABLE a (b)").await,
+            DAMAGED,
+        ),
         (
             "other tables",
             foreign(
@@ -49,6 +70,7 @@ async fn damages(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
                 PRAGMA application_id = 0x52474E54; PRAGMA user_version = 1",
             )
             .await,
+            OTHER_TABLES,
         ),
     ]
 }
@@ -56,7 +78,7 @@ async fn damages(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test]
 async fn damage_is_never_absent_and_stays_as_it_is() {
     let folder = folder();
-    for (damage, bytes) in damages(folder.path()).await {
+    for (damage, bytes, sentence) in damages(folder.path()).await {
         let place = folder.path().join(damage);
         fs::create_dir(&place).unwrap();
         let path = place.join("regrant.db");
@@ -71,6 +93,7 @@ async fn damage_is_never_absent_and_stays_as_it_is() {
         ];
         for error in errors {
             assert_eq!(error.kind(), StoreFault::Corrupt, "{damage}: {error:?}");
+            assert_eq!(error.to_string(), sentence, "{damage}");
             assert_eq!(error.outcome(), SaveOutcome::NotApplied, "{damage}: {error:?}");
         }
         assert_eq!(fs::read(&path).unwrap(), bytes, "{damage}");
@@ -81,7 +104,7 @@ async fn damage_is_never_absent_and_stays_as_it_is() {
 #[tokio::test]
 async fn a_login_sets_the_damaged_database_aside_and_makes_a_new_one() {
     let folder = folder();
-    for (damage, bytes) in damages(folder.path()).await {
+    for (damage, bytes, _) in damages(folder.path()).await {
         let place = folder.path().join(damage);
         fs::create_dir(&place).unwrap();
         let path = place.join("regrant.db");
@@ -105,22 +128,27 @@ async fn a_login_sets_the_damaged_database_aside_and_makes_a_new_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_logins_over_damage_one_is_done_and_one_copy_is_kept() {
     let folder = folder();
-    let path = database(&folder);
-    fs::write(&path, "damage").unwrap();
-    let mut logins = tokio::task::JoinSet::new();
-    for n in 0..16u8 {
-        let path = path.clone();
-        logins.spawn(async move {
-            let store = store(&path).await;
-            match store.replace(&blob("default", 1, &[n])).await.unwrap() {
-                regrant_storage::Saved::Done => true,
-                regrant_storage::Saved::Mismatch(there) => there.is_none(),
-            }
-        });
+    for (damage, bytes, _) in damages(folder.path()).await {
+        let place = folder.path().join(damage);
+        fs::create_dir(&place).unwrap();
+        let path = place.join("regrant.db");
+        fs::write(&path, bytes).unwrap();
+        let mut logins = tokio::task::JoinSet::new();
+        for n in 0..16u8 {
+            let path = path.clone();
+            logins.spawn(async move {
+                let store = store(&path).await;
+                match store.replace(&blob("default", 1, &[n])).await.unwrap() {
+                    regrant_storage::Saved::Done => true,
+                    regrant_storage::Saved::Mismatch(there) => there.is_none(),
+                }
+            });
+        }
+        let done = logins.join_all().await.into_iter().filter(|done| *done).count();
+        assert_eq!(done, 1, "{damage}");
+        let left = names(&place);
+        assert_eq!(left, ["regrant.db", "regrant.db.corrupt-1", "regrant.db.locks"], "{damage}");
     }
-    let done = logins.join_all().await.into_iter().filter(|done| *done).count();
-    assert_eq!(done, 1);
-    assert_eq!(names(folder.path()), ["regrant.db", "regrant.db.corrupt-1", "regrant.db.locks"]);
 }
 
 #[tokio::test]

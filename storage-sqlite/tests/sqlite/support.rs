@@ -72,7 +72,7 @@ pub(crate) async fn with_one(path: &Path, sealed: &[u8]) -> Blob {
 
 /// A connection past the store.
 pub(crate) async fn raw(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(!path.exists());
     options.connect().await.unwrap()
 }
 
