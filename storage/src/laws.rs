@@ -1,7 +1,20 @@
 //! The laws of storage, as tests that every backend runs.
 //!
 //! A backend is done when it keeps them. It says how its place is opened, and names the suite; each
-//! law becomes a test of its own, in a place of its own.
+//! law becomes a test of its own, in a place of its own. Laws panic where they are broken.
+//!
+//! | suite | for | in | finds |
+//! |---|---|---|---|
+//! | [`blob_store_laws!`](crate::blob_store_laws) | a [`BlobStore`] | one process | saves that are lost, merged or mistaken for one another |
+//! | [`process_laws!`](crate::process_laws) | a `BlobStore` on one host | many processes | what a crowd, a kill at any moment, or a full disk leaves behind |
+//! | [`lease_laws!`](crate::lease_laws) | a [`RefreshLease`] | one process | two who hold one lease, and leases that are never free again |
+//! | [`lease_process_laws!`](crate::lease_process_laws) | a `RefreshLease` on one host | many processes | leases that outlive their holder, or do not last as long as it |
+//! | [`token_store_laws!`](crate::token_store_laws) | a [`TokenStore`] | one process | records that do not come back as they were saved |
+//!
+//! # In one process
+//!
+//! A place is an empty one, however often its expression is evaluated: a folder, a database, a
+//! schema. It is opened again and again, as other processes would open it.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -27,14 +40,78 @@
 //!     }
 //! }
 //!
-//! blob_store_laws! {
-//!     #[tokio::test(flavor = "multi_thread")]
-//!     InMemory::default()
+//! mod laws {
+//!     mod blob_store {
+//!         use super::super::*;
+//!
+//!         blob_store_laws! {
+//!             #[tokio::test(flavor = "multi_thread")]
+//!             InMemory::default()
+//!         }
+//!     }
 //! }
 //! # fn main() {}
 //! ```
 //!
-//! Laws panic where they are broken. They need no runtime, read no clock and draw no random number.
+//! # Across processes
+//!
+//! The test binary starts itself again for every process of a law, so a place must be found by
+//! others: it has an address, and can be made of one ([`ProcessPlace`]). Only the one that was made
+//! new may take the place away when it is dropped.
+//!
+//! ```
+//! use std::path::PathBuf;
+//!
+//! use regrant_storage::laws::ProcessPlace;
+//! use tempfile::TempDir;
+//!
+//! struct InFolder {
+//!     path: PathBuf,
+//!     /// Of the one that was made new: it goes with it.
+//!     _folder: Option<TempDir>,
+//! }
+//!
+//! impl InFolder {
+//!     fn new() -> Self {
+//!         let folder = tempfile::tempdir().expect("there is room for a test");
+//!         Self { path: folder.path().join("store"), _folder: Some(folder) }
+//!     }
+//! }
+//!
+//! impl ProcessPlace for InFolder {
+//!     fn address(&self) -> String {
+//!         self.path.to_str().expect("it is UTF-8").to_owned()
+//!     }
+//!
+//!     fn at(address: &str) -> Self {
+//!         Self { path: address.into(), _folder: None }
+//!     }
+//! }
+//! ```
+//!
+//! With a [`BlobPlace`] for the same type, `process_laws! { #[tokio::test] InFolder::new() }` is the
+//! suite. One test of it, `child_of_a_law`, is no law: it is what the processes run, and does
+//! nothing where nobody asks it to. Laws that inject faults into system calls need Linux and
+//! `strace`; laws that stop a process need Unix. What cannot be tested is said to stderr, and fails
+//! if `REGRANT_REQUIRE_ALL_PARTS` is set.
+//!
+//! # Names
+//!
+//! Each suite belongs in a module of its own, `laws::` and the name of its module here, as above. A
+//! test is then called `…laws::<suite>::<law>`, and a program can read from the output of
+//! `cargo test` which backend keeps which law.
+//!
+//! # When one is red
+//!
+//! Its name and its first sentence say what does not hold; the message says what was found instead.
+//! A law that is red once in ten runs is broken: these are races, and no law waits for luck. Do not
+//! run it again until it is green. The random kills print the seed of their moments, which
+//! `REGRANT_LAW_SEED` repeats as closely as a scheduler allows.
+//!
+//! # What they do not find
+//!
+//! Laws see what processes see. That a save survives a power loss needs a disk that forgets; that
+//! a backend follows the duty to sync can only be read, or seen in the trace of its system calls.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -45,9 +122,17 @@ use async_trait::async_trait;
 
 use crate::blob::BlobStore;
 use crate::lease::RefreshLease;
+use crate::token::TokenStore;
 
 pub mod blob_store;
+mod blobs;
 pub mod lease;
+pub mod lease_processes;
+pub mod processes;
+mod suites;
+pub mod token_store;
+
+pub use processes::{Host, ProcessPlace};
 
 /// How many come at once.
 const CROWD: usize = 50;
@@ -80,6 +165,26 @@ pub trait LeasePlace: Send + Sync {
     /// They take turns in the caller's task, unless a backend gives them threads: it should.
     async fn together(&self, tasks: Vec<Task>) {
         in_turn(tasks).await;
+    }
+}
+
+/// A place for records that nothing was stored in before.
+#[async_trait]
+pub trait TokenPlace: Send + Sync {
+    /// Opens it, as another process would: each time the same place, each time anew.
+    async fn open(&self) -> Arc<dyn TokenStore>;
+
+    /// Runs the tasks until all are done, and panics if one does.
+    ///
+    /// They take turns in the caller's task, unless a backend gives them threads: it should.
+    async fn together(&self, tasks: Vec<Task>) {
+        in_turn(tasks).await;
+    }
+
+    /// Copies all that is stored now; the task puts the copy back, as somebody does who has a
+    /// backup. `None` where no backup reaches.
+    async fn back_up(&self) -> Option<Task> {
+        None
     }
 }
 
@@ -122,66 +227,4 @@ async fn dropped_after<T>(polls: usize, future: impl Future<Output = T>) -> Opti
         }
     })
     .await
-}
-
-/// One test for each law of [`blob_store`]: the attributes of a test, and an expression that
-/// makes a fresh [`BlobPlace`]. See [`laws`](crate::laws).
-#[macro_export]
-macro_rules! blob_store_laws {
-    ($(#[$attribute:meta])+ $place:expr) => {
-        $crate::laws_as_tests! {
-            blob_store [$(#[$attribute])+] [$place]
-            absent_is_none
-            create_needs_absence
-            a_save_raises_nothing_by_itself
-            a_mismatch_says_what_is_there_and_changes_nothing
-            of_concurrent_creators_one_wins
-            concurrent_savers_lose_nothing
-            a_tombstone_is_not_resurrected_by_a_stale_writer
-            accounts_are_isolated
-            large_records_round_trip
-            a_dropped_save_leaves_old_or_new
-            list_names_every_account_and_not_the_data_key
-            a_list_is_complete_while_others_write
-            what_was_saved_is_there_after_reopening
-            two_handles_see_each_others_saves
-            replace_leaves_what_is_readable_alone
-            what_is_set_aside_is_out_of_the_way
-            capabilities_name_the_same_place
-        }
-    };
-}
-
-/// One test for each law of [`lease`]: the attributes of a test, and an expression that makes a
-/// fresh [`LeasePlace`]. See [`laws`](crate::laws).
-#[macro_export]
-macro_rules! lease_laws {
-    ($(#[$attribute:meta])+ $place:expr) => {
-        $crate::laws_as_tests! {
-            lease [$(#[$attribute])+] [$place]
-            one_holder_at_a_time
-            busy_names_its_holder
-            a_released_lease_can_be_taken
-            a_dropped_lease_can_be_taken
-            a_dropped_try_holds_nothing
-            a_renewed_lease_is_still_held
-            accounts_have_leases_of_their_own
-        }
-    };
-}
-
-/// Not to be called by name.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! laws_as_tests {
-    (@one $suite:ident [$(#[$attribute:meta])+] [$place:expr] $law:ident) => {
-        $(#[$attribute])+
-        async fn $law() {
-            let place = $place;
-            $crate::laws::$suite::$law(&place).await;
-        }
-    };
-    ($suite:ident $attributes:tt $place:tt $($law:ident)+) => {
-        $($crate::laws_as_tests! { @one $suite $attributes $place $law })+
-    };
 }

@@ -135,7 +135,7 @@ pub use lease::{HeldLease, RefreshLease, Tried};
 pub use memory::{MemoryBlobStore, MemoryLease, MemoryStore};
 #[cfg(feature = "passphrase")]
 pub use passphrase::{Costs, Passphrase};
-pub use rekey::Rekeyed;
 pub use regrant_core::{Holder, Over, Stored};
+pub use rekey::Rekeyed;
 pub use token::{Kept, TokenStore};
 pub use vault::Vault;

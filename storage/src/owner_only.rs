@@ -23,9 +23,13 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 
 /// Options under which a file that is created belongs to its owner alone, whatever the umask.
 pub fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
+    let options = OpenOptions::new();
     #[cfg(unix)]
-    options.mode(0o600);
+    let options = {
+        let mut options = options;
+        options.mode(0o600);
+        options
+    };
     options
 }
 

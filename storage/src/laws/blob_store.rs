@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use regrant_core::{Id, StoreFault, Timestamp};
 
+use super::blobs::{
+    SAVES, account, after, assert_all_shares, blob, done, listed, loaded, mismatch, now, save,
+    saves_a_share, told,
+};
 use super::{BlobPlace, CROWD, Task, dropped_after, yield_now};
 use crate::blob::{Blob, BlobStore, Entry, Expected, Name, Saved};
-use crate::error::{SaveOutcome, StoreError};
-
-/// How often each of a crowd saves.
-const SAVES: u8 = 20;
+use crate::error::SaveOutcome;
 
 /// An account that was never saved is not there, and that is no error.
 pub async fn absent_is_none(place: &dyn BlobPlace) {
@@ -125,36 +126,11 @@ pub async fn concurrent_savers_lose_nothing(place: &dyn BlobPlace) {
     let mut tasks: Vec<Task> = Vec::new();
     for (store, index) in crowd(place).await {
         let name = name.clone();
-        tasks.push(Box::pin(async move {
-            let mut found = loaded(&store, &name).await;
-            let mut saves = 0;
-            // A refusal needs a save of another since the last look, so there are no more
-            // rounds than saves.
-            for _ in 0..CROWD * usize::from(SAVES) {
-                yield_now().await;
-                let old = found.unwrap_or_else(|| blob(&name, 0, &[0; CROWD]));
-                let expected = if old.entry.revision == 0 { Expected::Absent } else { now(&old) };
-                let mut new = after(&old, &old.sealed);
-                new.sealed[usize::from(index)] += 1;
-                found = match save(&store, &new, expected).await {
-                    Saved::Done => {
-                        saves += 1;
-                        if saves == SAVES {
-                            return;
-                        }
-                        loaded(&store, &name).await
-                    }
-                    Saved::Mismatch(found) => found,
-                };
-            }
-            panic!("saver {index} was refused without a reason: {saves} of {SAVES} saves");
-        }));
+        tasks.push(Box::pin(async move { saves_a_share(&store, &name, index, 0).await }));
     }
     place.together(tasks).await;
 
-    let last = loaded(&place.open().await, &name).await.expect("something was saved");
-    assert_eq!(last.sealed, [SAVES; CROWD], "saves were lost");
-    assert_eq!(last.entry.revision, 1_000, "a save was counted twice, or not");
+    assert_all_shares(&place.open().await, &name).await;
 }
 
 /// Who read before the logout cannot save after it.
@@ -431,31 +407,6 @@ pub async fn capabilities_name_the_same_place(place: &dyn BlobPlace) {
     assert_eq!(place.open().await.capabilities(), before);
 }
 
-fn account(text: &str) -> Name {
-    Name::Account(text.to_owned())
-}
-
-fn blob(name: &Name, revision: u64, sealed: &[u8]) -> Blob {
-    let entry = Entry {
-        name: name.clone(),
-        incarnation: Id([0xa5; 16]),
-        generation: 1,
-        revision,
-        due_at: Some(Timestamp::from_millis(1_700_000_000_000)),
-        live: true,
-    };
-    Blob { entry, sealed: sealed.to_vec() }
-}
-
-fn after(old: &Blob, sealed: &[u8]) -> Blob {
-    let revision = old.entry.revision + 1;
-    Blob { entry: Entry { revision, ..old.entry.clone() }, sealed: sealed.to_vec() }
-}
-
-fn now(blob: &Blob) -> Expected {
-    Expected::Revision(blob.entry.incarnation, blob.entry.revision)
-}
-
 /// A handle for each of a crowd; some share one, as the tasks of a process do.
 async fn crowd(place: &dyn BlobPlace) -> Vec<(Arc<dyn BlobStore>, u8)> {
     let mut handles = Vec::new();
@@ -464,47 +415,4 @@ async fn crowd(place: &dyn BlobPlace) -> Vec<(Arc<dyn BlobStore>, u8)> {
     }
     let handles = handles.iter().cycle().cloned();
     handles.zip(0..).take(CROWD).collect()
-}
-
-async fn loaded(store: &Arc<dyn BlobStore>, name: &Name) -> Option<Blob> {
-    store.load(name).await.unwrap_or_else(|error| panic!("load {name:?}: {}", told(&error)))
-}
-
-async fn save(store: &Arc<dyn BlobStore>, blob: &Blob, expected: Expected) -> Saved {
-    let saved = store.save(blob, expected).await;
-    saved.unwrap_or_else(|error| panic!("save {:?}: {}", blob.entry.name, told(&error)))
-}
-
-/// By name, since a store lists in its own order.
-async fn listed(store: &Arc<dyn BlobStore>) -> Vec<Entry> {
-    let listed = store.list().await;
-    let mut entries = listed.unwrap_or_else(|error| panic!("list: {}", told(&error)));
-    entries.sort_by(|one, other| one.name.cmp(&other.name));
-    entries
-}
-
-#[track_caller]
-fn done(saved: Saved) {
-    if let Saved::Mismatch(found) = saved {
-        panic!("the save was refused, and what is there is {:?}", found.map(|blob| blob.entry));
-    }
-}
-
-#[track_caller]
-fn mismatch(saved: Saved) -> Option<Blob> {
-    match saved {
-        Saved::Mismatch(found) => found,
-        Saved::Done => panic!("the save was done over something else than it expected"),
-    }
-}
-
-/// An error with all it came from.
-fn told(error: &StoreError) -> String {
-    let mut told = format!("{} ({}, {:?})", error, error.kind(), error.outcome());
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        told.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    told
 }
