@@ -23,13 +23,10 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 
 /// Options under which a file that is created belongs to its owner alone, whatever the umask.
 pub fn options() -> OpenOptions {
-    let options = OpenOptions::new();
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes to set"))]
+    let mut options = OpenOptions::new();
     #[cfg(unix)]
-    let options = {
-        let mut options = options;
-        options.mode(0o600);
-        options
-    };
+    options.mode(0o600);
     options
 }
 
