@@ -1,0 +1,83 @@
+//! Mounts that do not lock as they should, or give no file two names. strace plays them: it
+//! answers a system call without doing it.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use regrant_core::StoreFault;
+use regrant_storage::SaveOutcome;
+
+use crate::faults::{self, Report};
+use crate::support::*;
+use crate::trace;
+
+/// Every try for a lock succeeds, whoever else has it.
+const GRANTED_TO_ALL: &str = "inject=flock:retval=0";
+
+/// There are no locks at all.
+const NO_LOCKS: &str = "inject=flock:error=ENOLCK";
+
+/// FAT gives a file one name.
+const NO_LINKS: &str = "inject=link,linkat:error=EPERM";
+
+/// Runs the laws whose names contain this, on a mount like that.
+fn laws_hold_on(mount: &[&str], laws: &str) {
+    if !trace::is_there() {
+        return;
+    }
+    let mut options = vec!["-o", "/dev/null", "-e", "trace=flock,link,linkat,rename"];
+    options.extend(mount.iter().flat_map(|option| ["-e", option]));
+    let folder = folder();
+    let mut again = trace::strace(options, &[laws], "", folder.path());
+    // A child of this test it is not, but the test binary as people start it.
+    again.env_remove(CHILD).env_remove(WHAT).stdout(Stdio::piped());
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let passed = said.lines().filter(|line| line.ends_with("... ok")).count();
+    assert!(passed > 0, "no law was run: {said}");
+}
+
+#[test]
+fn all_laws_hold_where_a_lock_is_granted_to_all_who_ask() {
+    laws_hold_on(&[GRANTED_TO_ALL], "laws::blob_store::");
+}
+
+#[test]
+fn a_crowd_loses_nothing_where_there_are_no_locks() {
+    laws_hold_on(&[NO_LOCKS], "laws::blob_store::concurrent_savers_lose_nothing");
+    laws_hold_on(&[NO_LOCKS], "laws::processes::of_fifty_processes_that_create_one_name_one_wins");
+}
+
+/// Between the claim and the rename lies what the claims protect. Here all are slow in there, and
+/// some stop for longer than anybody waits for them.
+#[test]
+fn savers_without_locks_that_stop_in_mid_save_lose_nothing() {
+    let slow = ["inject=rename:delay_enter=3ms", "inject=linkat:delay_exit=60ms:when=3+15"];
+    laws_hold_on(&[&[GRANTED_TO_ALL], &slow[..]].concat(), "concurrent_savers_lose_nothing");
+}
+
+#[test]
+fn all_laws_hold_where_files_have_one_name_and_locks_work() {
+    laws_hold_on(&[NO_LINKS], "laws::blob_store::");
+}
+
+#[test]
+fn a_mount_with_neither_links_nor_locks_that_exclude_is_refused() {
+    for locks in [GRANTED_TO_ALL, NO_LOCKS] {
+        let Some(report) = report(&[NO_LINKS, locks]) else { return };
+        assert_eq!(report.error, Some((StoreFault::Unavailable, SaveOutcome::NotApplied)));
+        assert!(report.text.contains("neither hard links nor locks"), "{report:?}");
+    }
+}
+
+/// A lock that cannot be had for another reason is not one that is not there.
+#[test]
+fn a_lock_that_fails_is_an_error() {
+    let Some(report) = report(&["inject=flock:error=EIO"]) else { return };
+    assert_eq!(report.error, Some((StoreFault::Unavailable, SaveOutcome::NotApplied)));
+}
+
+fn report(mount: &[&str]) -> Option<Report> {
+    faults::report(mount, async |path: &Path| drop(with_one(path, b"old").await))
+}

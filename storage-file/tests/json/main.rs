@@ -1,0 +1,10 @@
+//! The store over a JSON file, beside programs that know nothing of it.
+#![expect(clippy::unwrap_used, reason = "all of this is tests")]
+
+mod adoption;
+mod contents;
+mod damage;
+mod laws;
+mod process;
+mod processes;
+mod support;
