@@ -34,8 +34,9 @@ Times are in RFC 3339, UTC. `regrant explain` has a page for every error and rea
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where credentials are kept: `sqlite:PATH`
-    /// [default: regrant/credentials.db in the user's data folder]
+    /// Where credentials are kept: `sqlite:PATH`, `file:FOLDER`, or `keyring[:FOLDER]`, a folder
+    /// whose key is in the keychain
+    /// [default: sqlite, regrant/credentials.db in the user's data folder]
     // A URL of a store can hold a password, so its value is never shown.
     #[arg(long, global = true, value_name = "URL", env = "REGRANT_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
@@ -52,8 +53,9 @@ pub(crate) struct Global {
     )]
     pub(crate) account: String,
 
-    /// Where the sealing key comes from: `file:PATH`, or `auto`, a key file of the store's own in
-    /// the user's configuration folder
+    /// Where the sealing key comes from: `keychain`, `file:PATH`, `passphrase-fd:N` (a line on
+    /// that descriptor), `prompt`; or `auto`: what the store names, and for a new store the
+    /// keychain if it answers without a prompt, else a file in the user's configuration folder
     #[arg(
         long,
         global = true,
@@ -85,7 +87,8 @@ pub(crate) enum Command {
     /// One of the processes of `demo`
     #[command(name = crate::demo::WORKER, hide = true)]
     DemoWorker,
-    /// Take over a token response (RFC 6749 section 5.1), read on standard input
+    /// Take over a token response (RFC 6749 section 5.1), read on standard input, or another
+    /// program's credential file
     Import(Import),
     /// Send a request with the credential
     Call(Call),
@@ -101,6 +104,11 @@ pub(crate) enum Command {
     Logout,
     /// Try a refused refresh token once more
     Reconsider,
+    /// Look at the key that seals the store, or change it
+    #[command(subcommand)]
+    Key(Key),
+    /// Try each part (store, lock, key, credentials, endpoints, clock), and say what is wrong
+    Doctor(Doctor),
     /// Explain a reason or an error code
     Explain(Explain),
     /// Run an authorization server and APIs on loopback, for tests
@@ -130,6 +138,71 @@ pub(crate) struct Import {
     /// The issuer
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: Option<String>,
+    /// Another program's JSON file, in place of standard input; it is not changed
+    #[arg(long, value_name = "FILE", requires = "map")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Where a member lies in that file: access_token, refresh_token, expires_at, expires_in,
+    /// scope or token_type, and a JSON Pointer, such as `access_token=/oauth/token`; a moment in
+    /// milliseconds is `expires_at=/oauth/expires:ms`. Can be repeated
+    #[arg(long, value_name = "FIELD=POINTER", requires = "from_file")]
+    pub(crate) map: Vec<String>,
+}
+
+/// What to do about the key.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Say where the key comes from, what it protects from, and whether it is there
+    Show,
+    /// Make a new key for the store, and seal every credential with it
+    Rekey(Rekey),
+    /// Change the passphrase that the store is opened with
+    ChangePassphrase(ChangePassphrase),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rekey {
+    /// Where the new key comes from, as --key names it [default: where the old one does]
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChangePassphrase {
+    /// Where the new passphrase comes from: `passphrase-fd:N` or `prompt` [default: the terminal;
+    /// with --key passphrase-fd:N, its next line]
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) new: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Leave out what needs the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+impl Command {
+    /// The source of a key that the command names beside --key.
+    pub(crate) fn other_key(&self) -> Option<&str> {
+        match self {
+            Self::Key(Key::Rekey(rekey)) => rekey.to.as_deref(),
+            Self::Key(Key::ChangePassphrase(change)) => change.new.as_deref(),
+            Self::Key(Key::Show)
+            | Self::Demo
+            | Self::DemoWorker
+            | Self::Import(_)
+            | Self::Call(_)
+            | Self::Token(_)
+            | Self::Status
+            | Self::Accounts
+            | Self::Allow(_)
+            | Self::Logout
+            | Self::Reconsider
+            | Self::Doctor(_)
+            | Self::Explain(_)
+            | Self::Sandbox(_) => None,
+        }
+    }
 }
 
 /// RFC 6749 section 2.3.

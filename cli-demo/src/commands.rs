@@ -3,23 +3,30 @@
 mod accounts;
 mod allow;
 mod call;
+mod doctor;
 mod explain;
 mod import;
+mod key;
 mod logout;
 mod reconsider;
 pub(crate) mod sandbox;
 mod status;
 mod token;
 
+pub(crate) use status::Report;
+
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use regrant::{LoginReason, Origin, OriginError};
 use regrant_core::Record;
 use url::Url;
 
+use crate::advice::Advice;
 use crate::args::{Command, Global};
 use crate::demo;
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
+use crate::key::{Descriptors, Keys, Patience};
 use crate::output::Output;
 use crate::session::Opened;
 use crate::store::{Place, Store};
@@ -29,21 +36,58 @@ use crate::store::{Place, Store};
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) output: Output,
+    keys: Keys,
+    /// What there is to say of the store that was opened last.
+    advice: OnceLock<Advice>,
 }
 
 impl Context {
+    pub(crate) fn new(global: Global, descriptors: Descriptors, output: Output) -> Self {
+        Self { global, output, keys: Keys::new(descriptors), advice: OnceLock::new() }
+    }
+
+    /// The store, whose key a person may be asked for when it is needed.
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
-        Place::named(&self.global)?.open(self.output).await
+        self.open(Patience::Asks).await
+    }
+
+    /// The store, whose key nobody is asked for.
+    pub(crate) async fn store_unasked(&self) -> Result<Store, Failure> {
+        self.open(Patience::Never).await
+    }
+
+    async fn open(&self, patience: Patience) -> Result<Store, Failure> {
+        let place = Place::named(self.global.store.as_deref(), &self.global.key)?;
+        let store = place.open(&self.keys, patience, self.output).await?;
+        self.advice.get_or_init(|| Advice::of(&store, &place));
+        Ok(store)
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Opens a session. From then on the credential is refreshed where that is due.
-    pub(crate) fn session(&self, store: &Store) -> Result<Opened, Failure> {
+    pub(crate) async fn session(&self, store: &Store) -> Result<Opened, Failure> {
+        store.unlock().await;
         Opened::on(store, &self.global.account, self.output)
+    }
+
+    /// What went wrong, with what is known of the store that it went wrong with.
+    pub(crate) fn advised(&self, failure: Failure) -> Failure {
+        match self.advice.get() {
+            Some(advice) if failure.exit == Exit::Store => advice.on(failure),
+            _ => failure,
+        }
     }
 }
 
 /// Runs one command to its end.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
+    done(command, context).await.map_err(|failure| context.advised(failure))
+}
+
+async fn done(command: Command, context: &Context) -> Result<ExitCode, Failure> {
     match command {
         Command::Demo => {
             let options = demo::Options { json: context.output.is_json() };
@@ -58,6 +102,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<ExitCode,
         Command::Allow(allow) => allow::run(&allow, context).await,
         Command::Logout => logout::run(context).await,
         Command::Reconsider => reconsider::run(context).await,
+        Command::Key(command) => key::run(&command, context).await,
+        Command::Doctor(doctor) => return doctor::run(&doctor, context).await,
         Command::Explain(explain) => explain::run(&explain, context.output),
         Command::Sandbox(sandbox) => sandbox::run(*sandbox, context.output).await,
     }

@@ -55,6 +55,8 @@ struct Details {
     remedy: String,
     retry_at: Option<Timestamp>,
     holder: Option<Holder>,
+    /// What else is known of what it went wrong with, by name.
+    facts: Vec<(&'static str, String)>,
 }
 
 impl Failure {
@@ -66,6 +68,7 @@ impl Failure {
             remedy: explain::remedy(code).to_owned(),
             retry_at: None,
             holder: None,
+            facts: Vec::new(),
         };
         Self { exit, code, details: Box::new(details) }
     }
@@ -140,6 +143,11 @@ impl Failure {
         }
     }
 
+    /// The same, told by the store itself.
+    pub(crate) fn of_store(error: &StoreError) -> Self {
+        Self::store(error.kind(), Some(error))
+    }
+
     /// The call went through, and what it brought could not be saved.
     fn grant_unsaved(fault: Option<StoreFault>, source: Option<&StoreError>) -> Self {
         let what = "the new tokens could not be saved: the login is lost with this process";
@@ -178,11 +186,33 @@ impl Failure {
         self
     }
 
+    /// With something else that is known.
+    #[must_use]
+    pub(crate) fn beside(mut self, name: &'static str, fact: impl Into<String>) -> Self {
+        self.details.facts.push((name, fact.into()));
+        self
+    }
+
+    /// What happened, without what to do.
+    pub(crate) fn what(&self) -> &str {
+        &self.details.what
+    }
+
+    /// The name of what happened, as it is printed.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.details.reason.unwrap_or(self.code)
+    }
+
+    /// What to do about it.
+    pub(crate) fn what_to_do(&self) -> &str {
+        &self.details.remedy
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         let mut members = Map::new();
         let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
         put("code", self.code.into());
-        put("reason", self.details.reason.unwrap_or(self.code).into());
+        put("reason", self.reason().into());
         put("message", self.details.what.as_str().into());
         put("remedy", self.details.remedy.as_str().into());
         put("exit", (self.exit as u8).into());
@@ -196,6 +226,9 @@ impl Failure {
             put("pid", holder.pid.into());
             put("since", time::json(holder.since));
         }
+        for (name, fact) in &self.details.facts {
+            put(name, fact.as_str().into());
+        }
         Value::Object(members)
     }
 
@@ -205,12 +238,15 @@ impl Failure {
         let mut text = format!("{red}regrant:{red:#} {}", self.details.what);
         let server = |code| format!(", the server said {code:?}");
         let said = self.details.server_code.as_deref().map(server).unwrap_or_default();
-        let code = self.details.reason.unwrap_or(self.code);
+        let code = self.reason();
         text += &format!(" ({code}{said})\n");
         if let Some(at) = self.details.retry_at {
             text += &format!("  {bold}when:{bold:#} {}\n", time::to_come(at, time::now()));
         }
         text += &format!("  {bold}what to do:{bold:#} {}\n", self.details.remedy);
+        for (name, fact) in &self.details.facts {
+            text += &format!("  {bold}{}:{bold:#} {fact}\n", name.replace('_', " "));
+        }
         text
     }
 }
@@ -284,7 +320,7 @@ impl From<NotSaved> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::store(error.kind(), Some(&error))
+        Self::of_store(&error)
     }
 }
 

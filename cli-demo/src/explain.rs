@@ -2,6 +2,8 @@
 
 mod pages;
 
+use regrant_storage::Protection;
+
 pub(crate) use pages::PAGES;
 
 /// What there is to say about one code.
@@ -32,6 +34,19 @@ pub(crate) fn what(code: &str) -> &'static str {
 /// What to do, in a sentence.
 pub(crate) fn remedy(code: &str) -> &'static str {
     page(code).map_or("see `regrant explain`", |page| page.remedy)
+}
+
+/// What a key protects from, in a clause.
+pub(crate) fn meaning(protection: Protection) -> &'static str {
+    match protection {
+        Protection::OsKeychain => "a copy of the store is of no use without the keychain",
+        Protection::Passphrase => {
+            "a copy of the store is as safe as the passphrase is hard to guess"
+        }
+        Protection::None => "protects nothing from those who get this file with the store",
+        // The enum may grow.
+        _ => "what it protects from, a newer version knows",
+    }
 }
 
 #[cfg(test)]

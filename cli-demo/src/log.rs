@@ -26,7 +26,10 @@ pub(crate) fn begin(debug: bool, output: Output) {
             Targets::new().with_default(LevelFilter::DEBUG)
         }
         None if debug => Targets::new().with_default(LevelFilter::DEBUG),
-        None => Targets::new().with_target("regrant_storage", LevelFilter::WARN),
+        None => Targets::new()
+            .with_target("regrant_storage", LevelFilter::WARN)
+            // Where the key of a new store lies, `import` says itself.
+            .with_target("regrant_storage_keyring::auto", LevelFilter::ERROR),
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(false);
     let own = filter_fn(is_own);

@@ -4,13 +4,16 @@
 //! who must act. The work is done by the crate `regrant`: a command opens a store, opens a session
 //! on it, does one thing, and waits until what it began is saved.
 
+mod advice;
 mod api;
 mod args;
 mod commands;
 mod demo;
+mod doctor;
 mod error;
 mod explain;
-
+mod folders;
+mod key;
 mod log;
 mod output;
 mod session;
@@ -25,6 +28,7 @@ use clap::Parser as _;
 use crate::args::CommandLine;
 use crate::commands::Context;
 use crate::error::Failure;
+use crate::key::Descriptors;
 use crate::output::Output;
 
 fn main() -> ExitCode {
@@ -32,6 +36,8 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return misread(&error),
     };
+    let descriptors =
+        Descriptors::of([Some(global.key.as_str()), command.other_key()].into_iter().flatten());
     let output = Output::new(global.json);
     log::begin(global.debug, output);
     // Fails only if a provider is installed already.
@@ -43,7 +49,7 @@ fn main() -> ExitCode {
             return told(output, &failure.because(&error));
         }
     };
-    let context = Context { global, output };
+    let context = Context::new(global, descriptors, output);
     let exit = runtime.block_on(Box::pin(commands::run(command, &context)));
     // What must be saved is saved; nothing else is worth waiting for.
     runtime.shutdown_background();

@@ -1,7 +1,9 @@
 //! What a signal to end does: a refresh that is under way is finished and saved first, since
 //! going away in the middle of it can cost the login.
 
+use std::io;
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use regrant::Session;
@@ -9,9 +11,16 @@ use tokio::select;
 
 use crate::output::Output;
 
+/// Whether a session is open that must be closed first.
+static HAS_SESSION: AtomicBool = AtomicBool::new(false);
+
+/// What a shell makes of an end by Ctrl-C: 128 and the number of the signal.
+const INTERRUPTED: i32 = 130;
+
 /// From now on, the first signal to end closes the session and then ends the process; a second one
 /// ends it at once.
 pub(crate) fn leave_in_order(session: Session, within: Duration, output: Output) {
+    HAS_SESSION.store(true, Ordering::Relaxed);
     tokio::spawn(async move {
         let code = asked_to_end().await;
         output.note("ending; a refresh that is under way is finished first");
@@ -22,6 +31,33 @@ pub(crate) fn leave_in_order(session: Session, within: Duration, output: Output)
         }
         process::exit(code);
     });
+}
+
+/// Runs this where it may wait for somebody at the terminal. Ctrl-C ends the process only when
+/// the terminal is again as it was.
+pub(crate) async fn at_terminal<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    // Once it was listened for, the signal no longer ends the process by itself.
+    let held = asked_to_end();
+    let mut held = std::pin::pin!(held);
+    let mut work = tokio::task::spawn_blocking(work);
+    let done = select! {
+        biased;
+        _ = &mut held => (&mut work).await,
+        done = &mut work => done,
+    };
+    let done = done.unwrap_or_else(|error| Err(io::Error::other(error)));
+    if done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+        process::exit(INTERRUPTED);
+    }
+    tokio::spawn(async {
+        let code = asked_to_end().await;
+        if !HAS_SESSION.load(Ordering::Relaxed) {
+            process::exit(code);
+        }
+    });
+    done
 }
 
 /// Waits for a signal; gives the exit code that shells know it by.
@@ -45,7 +81,7 @@ async fn asked_to_end() -> i32 {
 #[cfg(not(unix))]
 async fn asked_to_end() -> i32 {
     match tokio::signal::ctrl_c().await {
-        Ok(()) => 130,
+        Ok(()) => INTERRUPTED,
         Err(_) => std::future::pending().await,
     }
 }

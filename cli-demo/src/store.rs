@@ -1,83 +1,138 @@
 //! Where credentials are kept, and the key that seals them.
 
-use std::path::{Path, PathBuf};
+mod files;
+mod location;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use directories::BaseDirs;
 use regrant::{StoreError, TokenStore as _};
 use regrant_core::Record;
-use regrant_storage::{Entry, FileLease, KeyFile, KeySource, Vault};
+use regrant_storage::{
+    BlobStore, Entry, FileLease, KeyFile, KeySource, Passphrase, Protection, Vault,
+};
+use regrant_storage_file::FileStore;
+use regrant_storage_keyring::Keychain;
 use regrant_storage_sqlite::SqliteStore;
-use sha2::{Digest as _, Sha256};
 
-use crate::args::Global;
 use crate::error::Failure;
+use crate::key::{Choice, Keys, Patience, Ring};
 use crate::output::Output;
+
+pub(crate) use self::files::{Files, Rights, rights};
+pub(crate) use self::location::{Location, homeless};
 
 /// The store and the key source that the command line names. Nothing is opened yet.
 #[derive(Debug)]
 pub(crate) struct Place {
-    database: PathBuf,
-    key: KeyChoice,
-}
-
-#[derive(Debug)]
-enum KeyChoice {
-    /// What the store names; for a new store, a file of its own in this folder.
-    Auto(Option<PathBuf>),
-    File(PathBuf),
+    location: Location,
+    key: Choice,
 }
 
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
+    blobs: Arc<dyn BlobStore>,
     vault: Arc<Vault>,
-    lease: FileLease,
-    database: PathBuf,
-    /// What the store names as the source of its key; none before its first record.
-    key_source: Option<KeySource>,
+    ring: Ring,
+    lock_folder: PathBuf,
+    /// Where it really lies.
+    location: Location,
+    recorded: Recorded,
+}
+
+/// What is at a place: the backend, the folder of its locks, and where it really lies.
+type Opened = (Arc<dyn BlobStore>, PathBuf, Location);
+
+/// What a store names as the source of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// It has no key before its first record.
+    Nothing,
+    Source(KeySource),
+    /// The store cannot be read. Whoever needs it is told why.
+    Unreadable,
 }
 
 impl Place {
     /// What the options and the environment name.
-    pub(crate) fn named(global: &Global) -> Result<Self, Failure> {
-        let folders = BaseDirs::new();
-        let database = match &global.store {
-            Some(url) => database(url)?,
-            None => data_folder(folders.as_ref())
-                .ok_or_else(homeless)?
-                .join("regrant")
-                .join("credentials.db"),
+    pub(crate) fn named(store: Option<&str>, key: &str) -> Result<Self, Failure> {
+        let location = store.map_or_else(Location::usual, Location::parse)?;
+        let key = match (&location, Choice::parse(key)?) {
+            (Location::Keyring(_), Choice::Auto | Choice::Keychain) => Choice::Keychain,
+            (Location::Keyring(_), _) => {
+                return Err(Failure::usage("the key of a `keyring` store is in the keychain")
+                    .remedy("leave --key away, or use --store file:FOLDER"));
+            }
+            (Location::Sqlite(_) | Location::Folder(_), key) => key,
         };
-        Ok(Self { database, key: key(&global.key, folders.as_ref())? })
+        Ok(Self { location, key })
+    }
+
+    /// Where a new store here gets its key from, if that is certain.
+    pub(crate) fn key_source(&self) -> Option<KeySource> {
+        match &self.key {
+            Choice::Auto => None,
+            Choice::Keychain => Some(Keychain::source()),
+            Choice::File(path) => Some(KeyFile::new(path).source()),
+            Choice::Descriptor(_) | Choice::Prompt => Some(Passphrase::source()),
+        }
     }
 
     /// Opens it, which makes no file.
-    pub(crate) async fn open(&self, output: Output) -> Result<Store, Failure> {
-        let blobs = Arc::new(SqliteStore::open(&self.database).await?);
-        // What cannot be read now is told by whoever needs it.
-        let key_source = KeySource::recorded_in(&*blobs).await.unwrap_or(None);
-        let ring = match &self.key {
-            KeyChoice::File(path) => {
-                let ring = KeyFile::new(path);
-                if key_source.is_none() && ring.path().parent() == blobs.path().parent() {
-                    output.note(
-                        "the key file lies beside the store: whoever copies the folder has both",
-                    );
-                }
-                ring
-            }
-            KeyChoice::Auto(folder) => match key_source.as_ref().and_then(KeySource::file_path) {
-                Some(path) => KeyFile::new(path),
-                None => KeyFile::new(own_key(folder.as_deref(), blobs.path())?),
-            },
+    pub(crate) async fn open(
+        &self,
+        keys: &Keys,
+        patience: Patience,
+        output: Output,
+    ) -> Result<Store, Failure> {
+        let (blobs, lock_folder, location) = self.backend().await?;
+        let recorded = match KeySource::recorded_in(&*blobs).await {
+            Ok(source) => source.map_or(Recorded::Nothing, Recorded::Source),
+            Err(_) => Recorded::Unreadable,
         };
+        let ring = keys.ring(&self.key, recorded.source(), location.path(), patience)?;
+        if let (Choice::File(key), Recorded::Nothing) = (&self.key, &recorded) {
+            let key = KeyFile::new(key);
+            if location.holds(key.path()) {
+                output
+                    .note("the key file lies beside the store: whoever copies the folder has both");
+            }
+        }
         Ok(Store {
-            lease: FileLease::new(blobs.lock_folder()),
-            database: blobs.path().to_owned(),
-            vault: Arc::new(Vault::new(blobs, Arc::new(ring))),
-            key_source,
+            vault: Arc::new(Vault::new(Arc::clone(&blobs), Arc::clone(&ring.keys))),
+            blobs,
+            ring,
+            lock_folder,
+            location,
+            recorded,
         })
+    }
+
+    async fn backend(&self) -> Result<Opened, StoreError> {
+        match &self.location {
+            Location::Sqlite(path) => {
+                let store = SqliteStore::open(path).await?;
+                let location = self.location.at(store.path());
+                let lock_folder = store.lock_folder();
+                Ok((Arc::new(store), lock_folder, location))
+            }
+            Location::Folder(path) | Location::Keyring(path) => {
+                let store = FileStore::open(path).await?;
+                let location = self.location.at(store.folder());
+                let lock_folder = store.lock_folder();
+                Ok((Arc::new(store), lock_folder, location))
+            }
+        }
+    }
+}
+
+impl Recorded {
+    pub(crate) fn source(&self) -> Option<&KeySource> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::Nothing | Self::Unreadable => None,
+        }
     }
 }
 
@@ -86,17 +141,65 @@ impl Store {
         Arc::clone(&self.vault)
     }
 
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
     pub(crate) fn lease(&self) -> FileLease {
-        self.lease.clone()
+        FileLease::new(&self.lock_folder)
+    }
+
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
     }
 
     /// As `--store` takes it.
     pub(crate) fn url(&self) -> String {
-        format!("sqlite:{}", self.database.display())
+        self.location.url()
     }
 
-    pub(crate) fn key_source(&self) -> Option<&KeySource> {
-        self.key_source.as_ref()
+    pub(crate) fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
+    /// The same as the store names it now.
+    pub(crate) async fn recorded_now(&self) -> Result<Option<KeySource>, StoreError> {
+        KeySource::recorded_in(&*self.blobs).await
+    }
+
+    /// What keeps the key of this source from somebody who has a copy of the store.
+    pub(crate) fn protection(&self, source: &KeySource) -> Protection {
+        // Not every ring knows of every source.
+        if *source == Passphrase::source() {
+            Protection::Passphrase
+        } else if *source == Keychain::source() {
+            Protection::OsKeychain
+        } else if source.file_path().is_some() {
+            Protection::None
+        } else {
+            self.ring.keys.protection(source)
+        }
+    }
+
+    /// Whether nothing lies there yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.recorded == Recorded::Nothing && !self.location.path().exists()
+    }
+
+    pub(crate) fn files(&self) -> Files {
+        Files::of(&self.location, &self.lock_folder)
+    }
+
+    /// Has the key ready before anything waits for it with a deadline: somebody may have to type
+    /// a passphrase, or the password of the keychain.
+    ///
+    /// What is wrong with the store is told by whoever uses it, and for a logout it does not
+    /// matter.
+    pub(crate) async fn unlock(&self) {
+        let _ = match (&self.ring.asked, &self.recorded) {
+            (Some(asked), Recorded::Nothing) => asked.for_new_store().await,
+            _ => self.vault.fingerprinter().await.map(drop),
+        };
     }
 
     /// The record of this account, without opening a session.
@@ -106,115 +209,5 @@ impl Store {
 
     pub(crate) async fn list(&self) -> Result<Vec<Entry>, StoreError> {
         self.vault.list().await
-    }
-}
-
-/// The path in `sqlite:PATH`. The text is never quoted: a URL of another store can hold a
-/// password.
-fn database(url: &str) -> Result<PathBuf, Failure> {
-    let scheme =
-        |name: &str| url.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-    if scheme("sqlite:") {
-        let path = &url["sqlite:".len()..];
-        // `sqlite:///home/...`, as other tools write it.
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() {
-            return Err(Failure::usage("the store has no path").remedy("write --store sqlite:PATH"));
-        }
-        if path.starts_with(":memory:") {
-            return Err(Failure::usage("a store in memory would end with this command")
-                .remedy("write --store sqlite:PATH"));
-        }
-        return Ok(PathBuf::from(path));
-    }
-    for name in ["file", "keyring", "postgres", "postgresql"] {
-        if scheme(name) && url[name.len()..].chars().next().is_none_or(|next| next == ':') {
-            let what = format!("this build of regrant has no `{name}` store yet");
-            return Err(Failure::usage(what).remedy("use --store sqlite:PATH"));
-        }
-    }
-    Err(Failure::usage("--store names no store that regrant knows")
-        .remedy("write --store sqlite:PATH"))
-}
-
-fn key(source: &str, folders: Option<&BaseDirs>) -> Result<KeyChoice, Failure> {
-    match source.split_once(':').unwrap_or((source, "")) {
-        ("auto", "") => Ok(KeyChoice::Auto(configuration_folder(folders))),
-        ("file", "") => {
-            Err(Failure::usage("the key file has no path").remedy("write --key file:PATH"))
-        }
-        ("file", path) => Ok(KeyChoice::File(PathBuf::from(path))),
-        (name @ ("keychain" | "passphrase-fd" | "prompt"), _) => {
-            let what = format!("this build of regrant takes no key from `{name}` yet");
-            Err(Failure::usage(what).remedy("use --key file:PATH, or leave --key away"))
-        }
-        _ => Err(Failure::usage("--key names no source of keys that regrant knows")
-            .remedy("use --key file:PATH, or leave --key away")),
-    }
-}
-
-/// The key file of a new store: under another root than the data, and one for each store, so that
-/// a key that is lost or given away concerns that store alone.
-fn own_key(folder: Option<&Path>, database: &Path) -> Result<PathBuf, Failure> {
-    let hash = Sha256::digest(database.as_os_str().as_encoded_bytes());
-    // 64 bits: nobody has so many stores that two names meet.
-    let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let folder = folder.ok_or_else(homeless)?.join("regrant").join("keys");
-    Ok(folder.join(format!("{name}.key")))
-}
-
-/// `XDG_DATA_HOME` counts everywhere; else the folder of the system for what stays on this host.
-fn data_folder(folders: Option<&BaseDirs>) -> Option<PathBuf> {
-    from_environment("XDG_DATA_HOME").or_else(|| Some(folders?.data_local_dir().to_owned()))
-}
-
-/// Another root than that of the data, on every system.
-fn configuration_folder(folders: Option<&BaseDirs>) -> Option<PathBuf> {
-    from_environment("XDG_CONFIG_HOME").or_else(|| Some(folders?.preference_dir().to_owned()))
-}
-
-/// The XDG specification ignores paths that are not absolute.
-fn from_environment(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
-}
-
-fn homeless() -> Failure {
-    Failure::usage("this user has no home folder to keep credentials in")
-        .remedy("name both: --store sqlite:PATH --key file:PATH")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_stores_of_this_build_are_named() {
-        assert_eq!(database("sqlite:/a/b.db").unwrap(), Path::new("/a/b.db"));
-        assert_eq!(database("sqlite:///a/b.db").unwrap(), Path::new("/a/b.db"));
-        assert_eq!(database("SQLite:b.db").unwrap(), Path::new("b.db"));
-        for url in ["file:x", "keyring", "keyring:x", "postgres://u:canary@h/d", "sqlite:", "/a.db"]
-        {
-            let failure = database(url).unwrap_err();
-            let text = failure.to_prose();
-            assert!(!text.contains("canary") && text.contains("sqlite:PATH"), "{text}");
-        }
-        assert!(database("postgres://h").unwrap_err().to_prose().contains("this build"));
-        assert!(database("filesystem:x").unwrap_err().to_prose().contains("no store"));
-    }
-
-    #[test]
-    fn only_keys_of_this_build_are_named() {
-        assert!(key("auto", None).is_ok() && key("file:/x", None).is_ok());
-        for source in ["keychain", "passphrase-fd:3", "prompt", "file:", "x", ""] {
-            assert!(key(source, None).is_err(), "{source}");
-        }
-    }
-
-    #[test]
-    fn two_stores_have_two_key_files() {
-        let folder = Some(Path::new("/config"));
-        let one = own_key(folder, Path::new("/a.db")).unwrap();
-        let two = own_key(folder, Path::new("/b.db")).unwrap();
-        assert!(one != two && one.starts_with("/config/regrant/keys"), "{one:?}");
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Failure;
 pub(super) async fn run(allow: &Allow, context: &Context) -> Result<(), Failure> {
     let origin = origin(&allow.origin)?;
     let store = context.store().await?;
-    let opened = context.session(&store)?;
+    let opened = context.session(&store).await?;
     let allowed = opened.session().allow(origin.clone()).await;
     opened.close_after(allowed.map_err(Failure::from)).await?;
     let account = &context.global.account;

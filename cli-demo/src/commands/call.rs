@@ -30,7 +30,7 @@ pub(super) async fn run(call: Call, context: &Context) -> Result<ExitCode, Failu
     };
     let store = context.store().await?;
     must_be_bound(&store, &context.global.account, &origin).await?;
-    let opened = context.session(&store)?;
+    let opened = context.session(&store).await?;
     let mut tally = Calls::default();
     let api = Api::new(opened.session(), &origin)?;
     let answers = stream::iter(0..call.repeat)
@@ -47,7 +47,7 @@ pub(super) async fn run(call: Call, context: &Context) -> Result<ExitCode, Failu
     if let Err(failure) = closed {
         tally.note(failure);
     }
-    tally.finish(&counted, context.output)
+    tally.finish(&counted, context)
 }
 
 /// What came of the requests.
@@ -87,9 +87,10 @@ impl Calls {
         }
     }
 
-    fn finish(mut self, counted: &Tally, output: Output) -> Result<ExitCode, Failure> {
+    fn finish(mut self, counted: &Tally, context: &Context) -> Result<ExitCode, Failure> {
         self.failures.sort_by_key(|failure| rank(failure.exit));
-        if output.is_json() {
+        let failure = self.failures.into_iter().next();
+        if context.output.is_json() {
             let mut summary = json!({
                 "responses": self.responses,
                 "failed": self.failed,
@@ -97,14 +98,14 @@ impl Calls {
                 "replays": self.replays,
                 "adopted": counted.adopted(),
             });
-            let exit = self.failures.first().map_or(Exit::Done, |failure| failure.exit);
-            if let Some(failure) = self.failures.first() {
-                summary["error"] = failure.to_json();
+            let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);
+            if let Some(failure) = failure {
+                summary["error"] = context.advised(failure).to_json();
             }
-            output.object(&summary)?;
+            context.output.object(&summary)?;
             return Ok(exit.into());
         }
-        match self.failures.into_iter().next() {
+        match failure {
             Some(failure) => Err(failure),
             None => Ok(Exit::Done.into()),
         }

@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
 }
 
 async fn log_out(context: &Context, store: &crate::store::Store) -> Result<LoggedOut, Failure> {
-    let opened = context.session(store)?;
+    let opened = context.session(store).await?;
     let logged_out = opened.session().log_out().await;
     opened.close_after(logged_out.map_err(Failure::from)).await
 }

@@ -12,7 +12,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
         return Err(Failure::needs_login(LoginReason::NotLoggedIn, None));
     };
     let origin = first_origin(&record)?;
-    let opened = context.session(&store)?;
+    let opened = context.session(&store).await?;
     let session = opened.session();
     let tried = match session.reconsider().await {
         Ok(()) => session.access(origin).await.map(|access| access.id()).map_err(Failure::from),

@@ -1,7 +1,8 @@
 //! `status`: what the store says, without a session and without the network.
 
-use regrant::{LoginReason, StateKind, Timestamp};
+use regrant::{LoginReason, StateKind, Timestamp, TokenStore as _};
 use regrant_core::{Access, Record, Refresh};
+use regrant_storage::KeySource;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -11,7 +12,7 @@ use crate::store::Store;
 use crate::time;
 
 pub(super) async fn run(context: &Context) -> Result<(), Failure> {
-    let store = context.store().await?;
+    let store = context.store_unasked().await?;
     let now = time::now();
     let record = store.load(&context.global.account).await?;
     let mut report = Report::of(record.as_ref(), now);
@@ -26,10 +27,11 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
 
 /// What there is to say about a record.
 #[derive(Debug)]
-struct Report<'a> {
+pub(crate) struct Report<'a> {
     record: Option<&'a Record>,
     state: StateKind,
     reason: Option<&'static str>,
+    login_reason: Option<LoginReason>,
     server_code: Option<&'a str>,
     since: Option<Timestamp>,
     expires_at: Option<Timestamp>,
@@ -39,11 +41,12 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(record: Option<&'a Record>, now: Timestamp) -> Self {
+    pub(crate) fn of(record: Option<&'a Record>, now: Timestamp) -> Self {
         let mut report = Self {
             record,
             state: record.map_or(StateKind::NeedsLogin, Record::state),
             reason: None,
+            login_reason: None,
             server_code: None,
             since: None,
             expires_at: None,
@@ -52,7 +55,7 @@ impl<'a> Report<'a> {
             refresh_fingerprint: None,
         };
         let Some(record) = record else {
-            report.reason = Some(LoginReason::NotLoggedIn.as_str());
+            report.because_of(LoginReason::NotLoggedIn);
             return report;
         };
         if let Some(cool_down) = &record.cool_down
@@ -72,7 +75,7 @@ impl<'a> Report<'a> {
         };
         match &record.refresh {
             Refresh::Dead { reason, code, at } => {
-                report.reason = Some(reason.as_str());
+                report.because_of(*reason);
                 report.server_code = code.as_deref();
                 report.retry_at = None;
                 if report.state == StateKind::NeedsLogin {
@@ -80,11 +83,30 @@ impl<'a> Report<'a> {
                 }
             }
             Refresh::Absent if report.state == StateKind::NeedsLogin => {
-                report.reason = Some(LoginReason::NoRefreshToken.as_str());
+                report.because_of(LoginReason::NoRefreshToken);
             }
             Refresh::Absent | Refresh::Usable | Refresh::InDoubt { .. } => {}
         }
         report
+    }
+
+    fn because_of(&mut self, reason: LoginReason) {
+        self.reason = Some(reason.as_str());
+        self.login_reason = Some(reason);
+    }
+
+    pub(crate) fn state(&self) -> StateKind {
+        self.state
+    }
+
+    /// Why a login is needed, or will be once the access token ends.
+    pub(crate) fn login_reason(&self) -> Option<LoginReason> {
+        self.login_reason
+    }
+
+    /// What the authorization server called it.
+    pub(crate) fn server_code(&self) -> Option<String> {
+        self.server_code.map(str::to_owned)
     }
 
     async fn fingerprints(&mut self, record: &Record, store: &Store) -> Result<(), Failure> {
@@ -138,8 +160,10 @@ impl<'a> Report<'a> {
             "token_endpoint": client.map(|client| client.token_endpoint.as_str()),
             "profile": client.and_then(|client| client.profile.as_deref()),
             "store": store.url(),
-            "key_source": store.key_source().map(ToString::to_string),
-            "protection": store.key_source().map(|source| store.vault().protection(source).as_str()),
+            "persistence": persistence(store),
+            "permissions": store.files().rights().as_text(),
+            "key_source": store.recorded().source().map(KeySource::as_str),
+            "protection": store.recorded().source().map(|source| store.protection(source).as_str()),
             "fingerprint": self.fingerprint,
             "refresh_fingerprint": self.refresh_fingerprint,
             "next": self.next(),
@@ -154,7 +178,7 @@ impl<'a> Report<'a> {
     }
 
     /// What comes next, in a sentence.
-    fn next(&self) -> &'static str {
+    pub(crate) fn next(&self) -> &'static str {
         match self.state {
             StateKind::Valid if self.refresh() == "dead" => {
                 "the token is used until a server rejects it; then a login is needed"
@@ -211,6 +235,8 @@ impl<'a> Report<'a> {
             put("profile", record.client.profile.clone());
         }
         put("store", Some(store.url()));
+        put("persistence", Some(persistence(store).to_owned()));
+        put("permissions", store.files().rights().as_text().map(str::to_owned));
         put("key", Some(key(store)));
         put("fingerprint", self.fingerprint.clone());
         let lines = lines.into_iter().map(|(name, value)| format!("{name:<15}{value}\n"));
@@ -218,10 +244,16 @@ impl<'a> Report<'a> {
     }
 }
 
+/// Whether a restart of the machine loses it.
+fn persistence(store: &Store) -> &'static str {
+    if store.vault().capabilities().volatile { "volatile" } else { "persistent" }
+}
+
 fn key(store: &Store) -> String {
-    match store.key_source() {
+    match store.recorded().source() {
         Some(source) => {
-            format!("{source} (protects nothing from those who get this file with the store)")
+            let protection = store.protection(source);
+            format!("{source} (protection: {protection}; {})", explain::meaning(protection))
         }
         None => "none yet; it is made with the first credential".to_owned(),
     }

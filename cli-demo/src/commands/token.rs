@@ -45,7 +45,7 @@ pub(super) async fn run(asked: &Token, context: &Context) -> Result<(), Failure>
         }
         None => None,
     };
-    let opened = context.session(&store)?;
+    let opened = context.session(&store).await?;
     let live = live(opened.session(), &record, rejected).await;
     let live = opened.close_after(live).await?;
 

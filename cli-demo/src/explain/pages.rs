@@ -249,19 +249,22 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         code: "store_unavailable",
         what: "the credential store cannot be reached",
-        why: "Its file, or its key file, cannot be opened, is not a file, belongs to somebody \
-              else, or did not answer in time. Whether you are logged in is not known, and nothing \
+        why: "Its file or folder, its key file or the keychain cannot be reached: a path that is \
+              wrong, something that belongs to somebody else, no desktop session that has a \
+              keychain, or no answer in time. Whether you are logged in is not known, and nothing \
               was changed.",
-        remedy: "see whether the path of --store is right and can be read, then run the command \
-              again",
+        remedy: "see whether the path of --store is right and can be read, and whether the \
+              keychain runs, then run the command again",
         exit: Some(6),
     },
     Page {
         code: "store_locked",
         what: "the credential store is locked",
-        why: "Another program holds the database for longer than five seconds: a backup, an open \
-              editor, or a process that hangs. Nothing was changed.",
-        remedy: "close what holds the database, then run the command again",
+        why: "Another program holds the store for longer than a few seconds: a backup, an open \
+              editor, a process that hangs. Or its key is out of reach for now: the keychain is \
+              locked, or the passphrase was not given. Nothing was changed.",
+        remedy: "close what holds the store, unlock the keychain, or give the passphrase (--key \
+              passphrase-fd:N, or prompt), then run the command again",
         exit: Some(6),
     },
     Page {
@@ -283,25 +286,29 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         code: "wrong_key",
         what: "the credential was sealed with another key",
-        why: "The key file is there, and it is not the one that sealed this store: one of both was \
-              restored from a backup or copied without the other.",
-        remedy: "restore the key that belongs to the store, or log in again with `regrant import`",
+        why: "There is a key, and it is not the one that sealed this store: the passphrase is not \
+              the right one, or the store or its key file was restored from a backup or copied \
+              without the other.",
+        remedy: "give the right passphrase, restore the key that belongs to the store, or log in \
+              again with `regrant import`",
         exit: Some(6),
     },
     Page {
         code: "key_missing",
         what: "the key of the credential store is gone",
-        why: "The store is there, and the file with its key is not. No new key is made in its \
-              place: what the old one sealed would be lost.",
-        remedy: "restore the key file that is named, or move the store away and log in again",
+        why: "The store is there, and its key is not: the key file was removed, or the keychain \
+              has no item for it, as after a new installation of the system. No new key is made \
+              in its place: what the old one sealed would be lost.",
+        remedy: "restore the key that is named, or move the store away and log in again",
         exit: Some(6),
     },
     Page {
         code: "wrong_key_source",
         what: "the key of the credential store comes from another source than --key names",
         why: "A store names the source of its key when its first credential is saved, and opens \
-              with that one alone.",
-        remedy: "leave --key away, or name the source that the store names",
+              with that one alone. `regrant key rekey --to SOURCE` changes it.",
+        remedy: "leave --key away, or name the source that the store names; `regrant key show` \
+              says which",
         exit: Some(6),
     },
     Page {

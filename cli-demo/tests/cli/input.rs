@@ -42,19 +42,23 @@ fn a_url_that_is_none_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_store_or_key_of_another_build_is_refused_without_quoting_a_password() {
+fn a_store_or_key_that_is_none_is_refused_without_quoting_a_password() {
     let user = User::new(Config::default());
-    for store in ["file:x", "keyring", "postgres://user:canary@host/db", "nonsense"] {
+    for store in ["file:", "sqlite:", "postgres://user:canary@host/db", "nonsense"] {
         let ran = user.run(["status", "--store", store]).exits(2);
         assert!(!ran.err.contains("canary") && ran.err.contains("sqlite:PATH"), "{ran:?}");
     }
-    for key in ["keychain", "prompt", "passphrase-fd:3", "nonsense"] {
-        user.run(["status", "--key", key]).exits(2);
+    for key in ["passphrase:canary", "passphrase-fd:canary", "file:", "canary"] {
+        let ran = user.run(["status", "--key", key]).exits(2);
+        assert!(!ran.err.contains("canary"), "{ran:?}");
     }
+    let ran = user.run(["status", "--store", "keyring", "--key", "file:x"]).exits(2);
+    assert!(ran.err.contains("keychain"), "{ran:?}");
     let mut help = user.command();
     help.env("REGRANT_STORE", "postgres://user:canary@host/db").args(["status", "--help"]);
     let ran = Ran::from(help.output().unwrap()).exits(0);
     assert!(!ran.out.contains("canary"), "{ran:?}");
+    assert!(files(user.home()).is_empty());
 }
 
 #[test]

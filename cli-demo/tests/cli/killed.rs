@@ -9,20 +9,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::*;
 
-const GRACE: Option<Grace> = Some(Grace { ms: 30_000, kind: regrant_sandbox::GraceKind::Same });
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
+on_every_store! {
+    a_hundred_random_kills_on_ten_credentials_lose_none,
+    a_stopped_holder_that_is_killed_is_succeeded,
+    a_signal_to_end_in_mid_refresh_loses_nothing,
 }
+
+const GRACE: Option<Grace> = Some(Grace { ms: 30_000, kind: regrant_sandbox::GraceKind::Same });
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
@@ -37,10 +30,9 @@ fn call(user: &User, account: &str) -> tokio::process::Command {
 
 /// The moments at which the processes die are random, from before the first load to after the
 /// last save; the seed is printed if a next call does not work.
-#[test]
-fn a_hundred_random_kills_on_ten_credentials_lose_none() {
+fn a_hundred_random_kills_on_ten_credentials_lose_none(kind: Kind) {
     let seed = std::process::id().into();
-    let user = User::new(Config { grace: GRACE, ..Config::default() });
+    let user = User::on(kind, Config { grace: GRACE, ..Config::default() });
     let accounts: Vec<String> = (0..10).map(|n| format!("account-{n}")).collect();
     for account in &accounts {
         let mut import = user.importing();
@@ -48,7 +40,7 @@ fn a_hundred_random_kills_on_ten_credentials_lose_none() {
         with_input(import, &user.sandbox.issue().to_string()).exits(0);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut cut_short = 0;
     for round in 0..10 {
         user.sandbox.expire_access_tokens();
@@ -79,9 +71,18 @@ fn a_hundred_random_kills_on_ten_credentials_lose_none() {
     assert_eq!((stats.reuse_detected, stats.live_families), (0, 10), "seed {seed}: {stats:#?}");
 }
 
+/// On both kinds of stores at once: it takes the patience of a caller.
 #[test]
 fn a_stopped_holder_is_named_and_goes_on_when_it_is_let() {
-    let user = User::logged_in(Config::default());
+    std::thread::scope(|scope| {
+        for kind in [Kind::Sqlite, Kind::Folder] {
+            scope.spawn(move || stopped(kind));
+        }
+    });
+}
+
+fn stopped(kind: Kind) {
+    let user = User::logged_in_on(kind, Config::default());
     user.sandbox.expire_access_tokens();
     user.sandbox.hold(HoldPoint::AfterCommit);
     let holder = user.start(["call", user.api()]);
@@ -102,9 +103,8 @@ fn a_stopped_holder_is_named_and_goes_on_when_it_is_let() {
     assert_eq!((stats.token_requests, stats.reuse_detected, stats.live_families), (1, 0, 1));
 }
 
-#[test]
-fn a_stopped_holder_that_is_killed_is_succeeded() {
-    let user = User::logged_in(Config { grace: GRACE, ..Config::default() });
+fn a_stopped_holder_that_is_killed_is_succeeded(kind: Kind) {
+    let user = User::logged_in_on(kind, Config { grace: GRACE, ..Config::default() });
     user.sandbox.expire_access_tokens();
     user.sandbox.hold(HoldPoint::AfterCommit);
     let mut holder = user.start(["call", user.api()]);
@@ -120,10 +120,9 @@ fn a_stopped_holder_that_is_killed_is_succeeded() {
     assert_eq!(stats.live_families, 1);
 }
 
-#[test]
-fn a_signal_to_end_in_mid_refresh_loses_nothing() {
+fn a_signal_to_end_in_mid_refresh_loses_nothing(kind: Kind) {
     for (end, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let user = User::logged_in(Config::default());
+        let user = User::logged_in_on(kind, Config::default());
         user.sandbox.expire_access_tokens();
         user.sandbox.hold(HoldPoint::AfterCommit);
         let call = user.start(["call", user.api()]);

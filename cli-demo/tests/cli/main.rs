@@ -2,11 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod damage;
+mod doctor;
+mod full_disk;
 mod input;
+mod key_kills;
+mod keychain;
+mod keys;
 mod killed;
 mod outages;
+mod passphrases;
 mod privacy;
 mod processes;
 mod rejections;
 mod support;
+mod takeover;
+mod terminal;
 mod tokens;

@@ -7,6 +7,12 @@ use regrant_sandbox::{ApiConfig, Config, Fault, Rejection};
 
 use crate::support::*;
 
+on_every_store! {
+    no_token_is_in_any_output_or_file_at_the_loudest_log,
+    #[cfg(unix)]
+    files_are_their_owner_s_alone_under_any_umask,
+}
+
 const SECRET: &str = "canary-client-secret";
 
 /// Everything that must not be seen: all tokens of the sandbox begin like this.
@@ -22,14 +28,13 @@ fn holds_no_secret(what: &str, bytes: &[u8]) {
     }
 }
 
-#[test]
-fn no_token_is_in_any_output_or_file_at_the_loudest_log() {
+fn no_token_is_in_any_output_or_file_at_the_loudest_log(kind: Kind) {
     let config = Config {
         client_secret: Some(SECRET.to_owned()),
         apis: vec![ApiConfig::named("api").rejection(Rejection::JsonBodyOnly)],
         ..Config::default()
     };
-    let user = User::new(config);
+    let user = User::on(kind, config);
     let elsewhere = tempfile::tempdir().unwrap();
     let secret = elsewhere.path().join("secret");
     fs::write(&secret, SECRET).unwrap();
@@ -78,7 +83,10 @@ fn no_token_is_in_any_output_or_file_at_the_loudest_log() {
 
 #[test]
 fn without_a_word_about_logs_there_are_none() {
-    let user = User::logged_in(Config::default());
+    let user = User::new(Config::default());
+    let imported = user.import().exits(0);
+    // Where the key of the new store is.
+    assert_eq!(imported.err.lines().count(), 1, "{imported:?}");
     user.sandbox.expire_access_tokens();
     assert_eq!(user.call().exits(0).err, "");
     let mut wrong = user.command();
@@ -87,10 +95,9 @@ fn without_a_word_about_logs_there_are_none() {
 }
 
 #[cfg(unix)]
-#[test]
-fn files_are_their_owner_s_alone_under_any_umask() {
+fn files_are_their_owner_s_alone_under_any_umask(kind: Kind) {
     use std::os::unix::fs::PermissionsExt as _;
-    let user = User::new(Config::default());
+    let user = User::on(kind, Config::default());
     let token = user.home().join("response");
     fs::write(&token, user.sandbox.issue().to_string()).unwrap();
     let script = format!(

@@ -5,9 +5,16 @@ use serde_json::json;
 
 use crate::support::*;
 
-#[test]
-fn of_twenty_four_cold_processes_one_refreshes() {
-    let user = User::logged_in(Config::default());
+on_every_store! {
+    of_twenty_four_cold_processes_one_refreshes,
+    eight_processes_share_a_rotating_token_that_the_server_ends_three_times,
+    a_login_in_another_process_is_adopted_without_a_token_request,
+    a_process_that_is_killed_in_mid_refresh_is_succeeded_by_the_next_call,
+    a_command_that_ends_has_saved_what_it_got,
+}
+
+fn of_twenty_four_cold_processes_one_refreshes(kind: Kind) {
+    let user = User::logged_in_on(kind, Config::default());
     user.sandbox.expire_access_tokens();
     let children: Vec<_> = (0..24).map(|_| user.start(["call", user.api()])).collect();
     for child in children {
@@ -17,11 +24,10 @@ fn of_twenty_four_cold_processes_one_refreshes() {
     assert_eq!((stats.token_requests, stats.reuse_detected), (1, 0));
 }
 
-#[test]
-fn eight_processes_share_a_rotating_token_that_the_server_ends_three_times() {
+fn eight_processes_share_a_rotating_token_that_the_server_ends_three_times(kind: Kind) {
     // Calls that take a moment are still under way when the token ends.
     let api = ApiConfig { latency_ms: 10, ..ApiConfig::default() };
-    let user = User::logged_in(Config { apis: vec![api], ..Config::default() });
+    let user = User::logged_in_on(kind, Config { apis: vec![api], ..Config::default() });
     let call = ["call", user.api(), "--repeat", "20", "--json"];
     let children: Vec<_> = (0..8).map(|_| user.start(call)).collect();
     for accepted in [20, 60, 100] {
@@ -43,10 +49,9 @@ fn eight_processes_share_a_rotating_token_that_the_server_ends_three_times() {
     assert_eq!(user.status()["generation"], 4);
 }
 
-#[test]
-fn a_login_in_another_process_is_adopted_without_a_token_request() {
+fn a_login_in_another_process_is_adopted_without_a_token_request(kind: Kind) {
     let api = ApiConfig { latency_ms: 5, ..ApiConfig::default() };
-    let user = User::logged_in(Config { apis: vec![api], ..Config::default() });
+    let user = User::logged_in_on(kind, Config { apis: vec![api], ..Config::default() });
     let long = user.start(["call", user.api(), "--repeat", "400", "--json"]);
     wait(user.sandbox.wait_for(|stats| stats.api("api").accepted >= 5)).unwrap();
     user.import().exits(0);
@@ -57,11 +62,10 @@ fn a_login_in_another_process_is_adopted_without_a_token_request() {
     assert!(summary["adopted"].as_u64().unwrap() >= 1, "{summary}");
 }
 
-#[test]
-fn a_process_that_is_killed_in_mid_refresh_is_succeeded_by_the_next_call() {
+fn a_process_that_is_killed_in_mid_refresh_is_succeeded_by_the_next_call(kind: Kind) {
     let grace = Some(regrant_sandbox::Grace { ms: 30_000, kind: Default::default() });
     for point in [HoldPoint::BeforeCommit, HoldPoint::AfterCommit] {
-        let user = User::logged_in(Config { grace, ..Config::default() });
+        let user = User::logged_in_on(kind, Config { grace, ..Config::default() });
         user.sandbox.expire_access_tokens();
         user.sandbox.hold(point);
         let mut child = user.start(["call", user.api()]);
@@ -75,9 +79,8 @@ fn a_process_that_is_killed_in_mid_refresh_is_succeeded_by_the_next_call() {
     }
 }
 
-#[test]
-fn a_command_that_ends_has_saved_what_it_got() {
-    let user = User::logged_in(Config::default());
+fn a_command_that_ends_has_saved_what_it_got(kind: Kind) {
+    let user = User::logged_in_on(kind, Config::default());
     for generation in 2..5 {
         user.sandbox.expire_access_tokens();
         user.call().exits(0);

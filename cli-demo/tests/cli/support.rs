@@ -48,19 +48,49 @@ impl From<Output> for Ran {
     }
 }
 
+/// The kinds of stores that need nothing but a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Folder,
+}
+
+/// Makes a test of each function, on each kind of store.
+macro_rules! on_every_store {
+    ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
+        mod sqlite {
+            $($(#[$attribute])* #[test] fn $name() { super::$name(super::Kind::Sqlite); })*
+        }
+        mod folder {
+            $($(#[$attribute])* #[test] fn $name() { super::$name(super::Kind::Folder); })*
+        }
+    };
+}
+pub(crate) use on_every_store;
+
 pub(crate) struct User {
     home: TempDir,
+    kind: Kind,
     pub(crate) sandbox: Sandbox,
 }
 
 impl User {
     pub(crate) fn new(config: Config) -> Self {
-        Self { home: tempfile::tempdir().unwrap(), sandbox: Sandbox::start(config).unwrap() }
+        Self::on(Kind::Sqlite, config)
+    }
+
+    /// Whose store is of this kind if nothing else is said.
+    pub(crate) fn on(kind: Kind, config: Config) -> Self {
+        Self { home: tempfile::tempdir().unwrap(), kind, sandbox: Sandbox::start(config).unwrap() }
     }
 
     /// With the credential of a login, and nothing counted yet.
     pub(crate) fn logged_in(config: Config) -> Self {
-        let user = Self::new(config);
+        Self::logged_in_on(Kind::Sqlite, config)
+    }
+
+    pub(crate) fn logged_in_on(kind: Kind, config: Config) -> Self {
+        let user = Self::on(kind, config);
         user.import().exits(0);
         user.sandbox.reset_stats();
         user
@@ -72,6 +102,27 @@ impl User {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.home().join("data/regrant/credentials.db")
+    }
+
+    /// The folder of sealed files.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.home().join("data/regrant/credentials")
+    }
+
+    /// The file, or one of the files, that a credential lies in.
+    pub(crate) fn record(&self) -> PathBuf {
+        match self.kind {
+            Kind::Sqlite => self.database(),
+            Kind::Folder => {
+                let records = files(&self.folder()).into_iter().filter(|file| {
+                    let name = file.file_name().unwrap().to_str().unwrap();
+                    name.ends_with(".rgnt") && name != "data-key.rgnt"
+                });
+                let records: Vec<_> = records.collect();
+                assert_eq!(records.len(), 1, "{records:?}");
+                records[0].clone()
+            }
+        }
     }
 
     /// The only key file there is.
@@ -97,7 +148,28 @@ impl User {
         command.env("HOME", self.home());
         command.env("XDG_DATA_HOME", self.home().join("data"));
         command.env("XDG_CONFIG_HOME", self.home().join("config"));
+        // The keychain of whoever runs the tests is none of theirs.
+        command.env_remove("DBUS_SESSION_BUS_ADDRESS").env_remove("DISPLAY");
+        command.env("XDG_RUNTIME_DIR", self.home().join("runtime"));
+        if cfg!(any(windows, target_os = "macos")) {
+            let key = self.home().join("config/regrant/keys/test.key");
+            command.env("REGRANT_KEY", format!("file:{}", key.display()));
+        }
+        if self.kind == Kind::Folder {
+            command.env("REGRANT_STORE", format!("file:{}", self.folder().display()));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+
+    /// The command with these lines to be read on descriptor 3.
+    #[cfg(unix)]
+    pub(crate) fn handed(&self, lines: &str) -> Command {
+        let mut shell = Command::new("sh");
+        self.at_home(&mut shell);
+        // A here-document, so that what is handed over stands in no argument list.
+        let script = format!("exec \"$0\" \"$@\" 3<<'END'\n{lines}\nEND\n");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_regrant")]);
+        shell
     }
 
     pub(crate) fn run<const N: usize>(&self, arguments: [&str; N]) -> Ran {
@@ -119,11 +191,20 @@ impl User {
 
     /// The command that imports, without its input.
     pub(crate) fn importing(&self) -> Command {
-        let mut command = self.command();
+        self.importing_by(self.command())
+    }
+
+    /// The same, run in this way.
+    pub(crate) fn importing_by(&self, mut command: Command) -> Command {
         command.args(["import", "--token-endpoint", self.sandbox.token_endpoint()]);
         command.args(["--client-id", "sandbox-client", "--api", self.api()]);
         command.args(["--revocation-endpoint", self.sandbox.revocation_endpoint()]);
         command
+    }
+
+    /// A login that is imported in this way.
+    pub(crate) fn import_by(&self, command: Command) -> Ran {
+        with_input(self.importing_by(command), &self.sandbox.issue().to_string())
     }
 
     pub(crate) fn import(&self) -> Ran {
@@ -159,6 +240,22 @@ impl User {
     }
 }
 
+/// Whether these programs are there, each with the Debian package that brings it. If one is not,
+/// what is left out is said aloud, or fails where nothing may be left out.
+#[cfg(target_os = "linux")]
+#[expect(clippy::print_stderr, reason = "what is left out must be seen")]
+pub(crate) fn has_parts(what: &str, programs: &[(&str, &str)]) -> bool {
+    let is_missing = |(program, _): &&(&str, &str)| !Path::new(program).exists();
+    let missing: Vec<_> = programs.iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let said = format!("left out: {what}, missing {missing:?}");
+    assert!(std::env::var_os("REGRANT_REQUIRE_ALL_PARTS").is_none(), "{said}");
+    eprintln!("{said}");
+    false
+}
+
 pub(crate) fn with_input(mut command: Command, input: &str) -> Ran {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
@@ -189,4 +286,21 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// SplitMix64.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
 }

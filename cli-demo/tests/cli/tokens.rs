@@ -72,6 +72,7 @@ fn status_says_what_is_there_and_sends_nothing() {
         ("has_refresh_token", json!(true)),
         ("retry_at", json!(null)),
         ("store", json!(format!("sqlite:{}", user.database().canonicalize().unwrap().display()))),
+        ("persistence", json!("persistent")),
         (
             "key_source",
             json!(format!("file:{}", user.key_file().canonicalize().unwrap().display())),
@@ -83,8 +84,12 @@ fn status_says_what_is_there_and_sends_nothing() {
     for member in ["since", "expires_at", "fingerprint"] {
         assert!(status[member].is_string(), "{member}: {status}");
     }
+    if cfg!(unix) {
+        assert_eq!(status["permissions"], "owner-only");
+    }
     let prose = user.run(["status"]).exits(0).out;
     assert!(prose.contains("Valid") && prose.contains("read write"), "{prose}");
+    assert!(prose.contains("persistent") && prose.contains("protection: none"), "{prose}");
     assert_eq!(user.requests(), (0, 0));
 }
 
@@ -108,6 +113,22 @@ fn accounts_live_side_by_side() {
     user.call().exits(0);
     user.run(["call", user.api(), "--account", "other"]).exits(3);
     user.run(["call", user.api(), "--account", "nobody"]).exits(3);
+}
+
+#[test]
+fn a_store_is_called_by_the_name_that_leads_back_to_it() {
+    let user = User::logged_in_on(Kind::Folder, Config::default());
+    let fingerprint = user.status()["fingerprint"].clone();
+    let store = user.status()["store"].as_str().unwrap().to_owned();
+    assert_eq!(store, format!("file:{}", user.folder().canonicalize().unwrap().display()));
+    let again = user.run(["status", "--store", &store, "--json"]).exits(0).json();
+    assert_eq!((&again["store"], &again["fingerprint"]), (&json!(store), &fingerprint));
+
+    // From another folder, and by its short name.
+    let mut command = user.command();
+    command.current_dir(user.folder().parent().unwrap());
+    command.args(["status", "--store", "file:credentials", "--json"]);
+    assert_eq!(Ran::from(command.output().unwrap()).exits(0).json()["store"], json!(store));
 }
 
 #[test]
