@@ -23,7 +23,13 @@ enum What {
 
 impl Table {
     /// A floor, and what is built on it.
-    pub(crate) fn timed(&mut self, floor: &str, of_floor: Measured, name: &str, measured: Measured) {
+    pub(crate) fn timed(
+        &mut self,
+        floor: &str,
+        of_floor: Measured,
+        name: &str,
+        measured: Measured,
+    ) {
         let ratio = measured.median_ns / of_floor.median_ns;
         self.rows.push(Row { name: floor.into(), what: What::Time(of_floor), ratio: None });
         self.rows.push(Row { name: name.into(), what: What::Time(measured), ratio: Some(ratio) });
