@@ -58,7 +58,7 @@ pub(crate) trait Steps {
 }
 
 /// How a draft ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Published,
     /// Others were faster. It was not published, and never will be.
@@ -72,7 +72,7 @@ pub(crate) enum Ended {
 pub(crate) fn commit(steps: &impl Steps, over: Digest, draft: Digest) -> Result<Ended, StoreError> {
     for number in 0..CLAIMS {
         match steps.claim(draft, number) {
-            Ok(()) => return publish(steps, over, draft, number),
+            Ok(()) => return publish_claimed(steps, over, draft, number),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Ended::Passed),
             Err(error) if is_linkless(&error) => return Ok(Ended::Linkless),
@@ -99,24 +99,28 @@ pub(crate) fn commit(steps: &impl Steps, over: Digest, draft: Digest) -> Result<
     Err(StoreError::new(StoreFault::Unavailable, what))
 }
 
-/// Renames a draft that has a claim, unless the claim came too late.
-fn publish(
+/// Publishes a draft that has a claim, unless the claim came too late.
+fn publish_claimed(
     steps: &impl Steps,
     over: Digest,
     draft: Digest,
     number: u32,
 ) -> Result<Ended, StoreError> {
-    if steps.current()? != over {
-        steps.release(number);
+    let is_in_time = steps.current()? == over;
+    if is_in_time && !publish(steps, draft)? {
+        // The claim is left: as long as the predecessor is there, it says that its number is
+        // spent.
         return Ok(Ended::Passed);
     }
+    steps.release(number);
+    Ok(if is_in_time { Ended::Published } else { Ended::Passed })
+}
+
+/// Renames a draft over the record; `false` if it is gone.
+pub(crate) fn publish(steps: &impl Steps, draft: Digest) -> Result<bool, StoreError> {
     match steps.publish(draft) {
-        Ok(()) => {
-            steps.release(number);
-            Ok(Ended::Published)
-        }
-        // The claim is left: as long as the predecessor is there, it says that its number is spent.
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ended::Passed),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(match steps.discard(draft) {
             Ok(()) => steps.failed(error),
             // An answer that is an error need not mean that it was not done.

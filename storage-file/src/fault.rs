@@ -24,6 +24,18 @@ pub(crate) fn about(path: &Path, kind: StoreFault, what: &'static str) -> StoreE
     StoreError::new(kind, what).because(This(path.to_owned()))
 }
 
+/// Looking for the folder or listing it failed.
+pub(crate) fn of_looking(path: &Path, error: io::Error) -> StoreError {
+    let what = "the folder of the store cannot be read";
+    StoreError::new(StoreFault::Unavailable, what).because(at(path, error))
+}
+
+/// Making the folder failed.
+pub(crate) fn of_making(path: &Path, error: io::Error) -> StoreError {
+    let kind = error.kind();
+    StoreError::io("the folder of the store cannot be made", io::Error::new(kind, at(path, error)))
+}
+
 /// Looking for a record or reading it failed. A file that must not be read is not one that must
 /// not be written, so no error of reading says `ReadOnly`.
 pub(crate) fn of_reading(path: &Path, error: io::Error) -> StoreError {

@@ -30,7 +30,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// The folder at this path, with the links in it resolved. Nothing needs to be there.
     pub(crate) fn resolve(path: &Path) -> Result<Self, StoreError> {
-        let path = real_path(path, LINKS).map_err(|error| fault::of_reading(path, error))?;
+        let path = real_path(path, LINKS).map_err(|error| fault::of_looking(path, error))?;
         Ok(Self {
             path,
             privacy: Privacy::default(),
@@ -82,7 +82,7 @@ impl Folder {
     /// meanwhile. So accounts are also known by their locks: those are made before their records,
     /// and neither replaced nor deleted.
     fn accounts(&self) -> Result<BTreeSet<Stem>, StoreError> {
-        let files = files(&self.path).map_err(|error| fault::of_reading(&self.path, error))?;
+        let files = files(&self.path).map_err(|error| fault::of_looking(&self.path, error))?;
         let accounts = files.into_iter().filter_map(|file| match file.part {
             Part::Record | Part::Lock if !file.stem.is_data_key() => Some(file.stem),
             Part::Record | Part::Lock | Part::Unfinished(_) | Part::Copy => None,

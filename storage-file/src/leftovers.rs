@@ -36,21 +36,19 @@ pub(crate) fn sweep(folder: &Folder) {
 /// what the logout itself has replaced, if there is one. `true` if anything was removed.
 pub(crate) fn sweep_at_logout(folder: &Path, site: &Site<'_>, over: Digest) -> bool {
     let swept = || -> io::Result<bool> {
-        let mut is_swept = false;
-        let mut unfinished = files_of(&site.stem, &site.folder)?;
-        unfinished.retain(|file| matches!(file.part, Part::Unfinished(_)));
-        if let Ok(current) = current(site) {
-            is_swept |= remove_passed(&unfinished, current);
-        }
+        let unfinished = files_of(&site.stem, &site.folder)?;
+        let mut is_swept = current(site).is_ok_and(|current| remove_passed(&unfinished, current));
         for file in files_of(&site.stem, folder)? {
-            if file.part == Part::Copy && Digest::of(&site::content(&file.path)?) != over {
+            // What cannot be read is not what was just read.
+            let is_kept = || site::content(&file.path).is_ok_and(|copy| Digest::of(&copy) == over);
+            if file.part == Part::Copy && !is_kept() {
                 is_swept |= remove(&file.path);
             }
         }
         Ok(is_swept)
     };
     swept().unwrap_or_else(|error| {
-        tracing::warn!(%error, "copies that were set aside may be left after a logout");
+        tracing::warn!(%error, "after the logout, files that hold a token may be left");
         true
     })
 }

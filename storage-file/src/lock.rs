@@ -24,21 +24,26 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// then.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// The right to save, as far as this place has locks, until it is dropped.
+/// The right to save, as far as this place has locks.
 #[derive(Debug)]
 pub(crate) enum Lock {
-    Held(File),
+    Held(Held),
     /// The file system has no locks.
     Unlockable,
 }
 
-impl Drop for Lock {
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    file: File,
+    has_waited: bool,
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        if let Self::Held(file) = self {
-            // A child between its fork and its exec shares the lock; closing alone would leave it
-            // to the child.
-            let _ = file.unlock();
-        }
+        // A child between its fork and its exec shares the lock; closing alone would leave it to
+        // the child.
+        let _ = self.file.unlock();
     }
 }
 
@@ -49,7 +54,7 @@ pub(crate) fn take(path: &Path) -> Result<Lock, StoreError> {
     let mut timer = None;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Lock::Held(file)),
+            Ok(()) => return Ok(Lock::Held(Held { file, has_waited: timer.is_some() })),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) if is_unlockable(&error) => {
                 return Ok(Lock::Unlockable);
@@ -93,6 +98,14 @@ impl Timer {
 }
 
 impl Lock {
+    /// Whether somebody else had it first.
+    pub(crate) fn has_waited(&self) -> bool {
+        match self {
+            Self::Held(held) => held.has_waited,
+            Self::Unlockable => false,
+        }
+    }
+
     /// Whether nobody else can have it: a second try for the lock in this file must fail.
     pub(crate) fn excludes_others(&self, path: &Path) -> bool {
         match self {

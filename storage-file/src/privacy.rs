@@ -1,7 +1,7 @@
 //! Takes from others what they may do with what is found. What is made is private from the start.
 
-use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,11 +21,11 @@ impl Privacy {
         if self.has_folder.load(Ordering::Relaxed) {
             return;
         }
-        match owner_only::repair_folder(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return,
-            repaired => self.warn(path, repaired),
+        // Anything else in its place is not ours.
+        if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+            self.warn(path, owner_only::repair_folder(path));
+            self.has_folder.store(true, Ordering::Relaxed);
         }
-        self.has_folder.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn of_file(&self, file: &File, path: &Path) {

@@ -1,8 +1,8 @@
 //! A save, step by step.
 //!
 //! 1. What is there is read. If it is not what was expected, that is the answer.
-//! 2. The save lock is taken, and what is there is read again. Nothing was written so far: of a
-//!    crowd that saves over one record, only one writes.
+//! 2. The save lock is taken. Whoever has waited for it reads again, since whoever had it has
+//!    saved. Nothing was written so far: of a crowd that saves over one record, only one writes.
 //! 3. The draft is written under a name of its own in the same folder, and synced.
 //! 4. The draft [claims](crate::claim) its predecessor, and is renamed over it.
 //! 5. The folder is synced. Only then is the save done.
@@ -42,20 +42,20 @@ enum Over {
 }
 
 impl Over {
-    /// Why this is not to be replaced; `None` if it is.
-    fn refusal(self, found: Found) -> Option<Result<Saved, StoreError>> {
-        let is_meant = match self {
+    fn is(self, found: &Found) -> bool {
+        match self {
             Self::Expected(expected) => found.is(expected),
             Self::Unreadable => matches!(found.held, Held::Unreadable(_)),
-        };
-        if is_meant {
-            return None;
         }
-        Some(match found.held {
-            Held::Nothing => Ok(Saved::Mismatch(None)),
-            Held::Record(blob) => Ok(Saved::Mismatch(Some(blob))),
-            Held::Unreadable(error) => Err(error),
-        })
+    }
+}
+
+/// What is there is not what was to be replaced.
+fn refused(found: Found) -> Result<Saved, StoreError> {
+    match found.held {
+        Held::Nothing => Ok(Saved::Mismatch(None)),
+        Held::Record(blob) => Ok(Saved::Mismatch(Some(blob))),
+        Held::Unreadable(error) => Err(error),
     }
 }
 
@@ -92,24 +92,27 @@ impl Folder {
             let what = "the record is longer than 16 MiB, and a file of that length is not read";
             return Err(StoreError::new(StoreFault::Full, what));
         }
-        if let Some(refusal) = over.refusal(site.read()?) {
-            return refusal;
+        let mut found = site.read()?;
+        if !over.is(&found) {
+            return refused(found);
         }
         let lock = self.lock(&site.stem)?;
+        if lock.has_waited() {
+            found = site.read()?;
+        }
         for _ in 0..ROUNDS {
-            let found = site.read()?;
-            let digest = found.digest;
-            if let Some(refusal) = over.refusal(found) {
-                return refusal;
+            if !over.is(&found) {
+                return refused(found);
             }
             if let Over::Unreadable = over {
                 leftovers::keep_copy(&self.path, &site)?;
             }
-            let draft = Draft::write(&site, digest, &bytes)?;
+            let draft = Draft::write(&site, found.digest, &bytes)?;
             if draft.commit(&lock, &self.path.join(site.stem.lock()))? {
-                self.end(&site, blob, digest)?;
+                self.end(&site, blob, found.digest)?;
                 return Ok(Saved::Done);
             }
+            found = site.read()?;
         }
         let what = "others save the same record without a pause: try again";
         Err(fault::about(&site.file, StoreFault::Locked, what))
@@ -137,7 +140,7 @@ impl Folder {
     fn lock(&self, stem: &Stem) -> Result<Lock, StoreError> {
         let path = self.path.join(stem.lock());
         if !self.path.is_dir() {
-            folder::make(&self.path).map_err(|error| fault::of_writing(&self.path, error))?;
+            folder::make(&self.path).map_err(|error| fault::of_making(&self.path, error))?;
         }
         let lock = lock::take(&path)?;
         if matches!(lock, Lock::Unlockable) && !self.is_known_lockless.swap(true, Ordering::Relaxed)
@@ -180,11 +183,7 @@ impl<'a> Draft<'a> {
             Ended::Passed => Ok(false),
             // Then the lock must do: from the last look on nobody else may rename.
             Ended::Linkless if lock.excludes_others(path) => {
-                if steps.current()? != self.over {
-                    return Ok(false);
-                }
-                steps.publish(self.digest).map_err(|error| steps.failed(error))?;
-                Ok(true)
+                Ok(steps.current()? == self.over && claim::publish(&steps, self.digest)?)
             }
             Ended::Linkless => {
                 let what = "this file system has neither hard links nor locks that keep others \

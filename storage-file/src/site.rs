@@ -112,12 +112,13 @@ impl<'a> Site<'a> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(of_reading(error)),
         };
-        if !file.metadata().map_err(of_reading)?.is_file() {
+        let metadata = file.metadata().map_err(of_reading)?;
+        if !metadata.is_file() {
             let what = "there is something other than a file where a record should be";
             return Err(fault::about(&self.file, StoreFault::Unavailable, what));
         }
         self.privacy.of_file(&file, &self.file);
-        read(file).map(Some).map_err(of_reading)
+        read(file, metadata.len()).map(Some).map_err(of_reading)
     }
 
     pub(crate) fn draft(&self, over: Digest, digest: Digest) -> PathBuf {
@@ -216,13 +217,15 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// What is in the file at this path.
 pub(crate) fn content(path: &Path) -> io::Result<Vec<u8>> {
-    read(open(path)?)
+    let file = open(path)?;
+    let length = file.metadata()?.len();
+    read(file, length)
 }
 
-/// What is in a file, up to one byte more than a record may have: that tells a longer one, which
-/// is no record then.
-fn read(file: File) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+/// What is in a file of about this length, up to one byte more than a record may have: that tells
+/// a longer one, which is no record then.
+fn read(file: File, length: u64) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     // One byte more, so that the end is found without a larger buffer.
     let mut bytes = Vec::with_capacity(length.min(LONGEST) + 1);
     file.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;

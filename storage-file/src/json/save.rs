@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) map: JsonMap,
     pub(crate) account: JsonAccount,
-    /// Whether it was said that this place has no locks.
+    /// Whether it was said that no lock keeps others out here.
     pub(crate) is_known_lockless: AtomicBool,
 }
 
@@ -71,8 +71,13 @@ impl Shared {
             return refusal;
         }
         let lock = self.lock(&files)?;
-        if matches!(lock, Lock::Held(_)) {
+        if lock.excludes_others(&files.lock) {
             leftovers::recover(&files);
+        } else if !self.is_known_lockless.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                path = %files.folder.display(),
+                "no lock keeps others out here: use the credential from one process at a time"
+            );
         }
         let kept = self.save_locked(record, over, &files);
         drop(lock);
@@ -240,15 +245,7 @@ impl Shared {
         if !files.folder.is_dir() {
             folder::make(&files.folder).map_err(|error| fault::of_writing(&files.folder, error))?;
         }
-        let lock = lock::take(&files.lock)?;
-        if matches!(lock, Lock::Unlockable) && !self.is_known_lockless.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                path = %files.folder.display(),
-                "this file system has no locks: use the credential from one process at a time"
-            );
-        }
-        Ok(lock)
+        lock::take(&files.lock)
     }
 }
 

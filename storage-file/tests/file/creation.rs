@@ -92,6 +92,8 @@ async fn what_is_not_ours_is_left_alone_and_not_listed() {
         fs::write(path.join(name), "not ours").unwrap();
     }
     fs::create_dir(path.join("folder.rgnt")).unwrap();
+    // A save that was killed before it made a record.
+    fs::write(path.join(format!("{}.lock", "0".repeat(64))), "").unwrap();
     let first = with_one(&path, b"sealed").await;
     let store = store(&path).await;
     done(store.save(&tombstone(&first), at(&first)).await);
@@ -191,6 +193,11 @@ async fn a_file_in_the_place_of_the_folder_is_not_absent() {
     let folder = folder();
     let path = inside(&folder);
     fs::write(&path, "a file").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
     let here = store(&path).await;
     let blob = blob("default", 1, b"sealed");
     let errors = [
@@ -204,4 +211,9 @@ async fn a_file_in_the_place_of_the_folder_is_not_absent() {
         assert_eq!(error.outcome(), SaveOutcome::NotApplied);
     }
     assert_eq!(fs::read(&path).unwrap(), b"a file");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use regrant_core::StoreFault;
-use regrant_storage::SaveOutcome;
+use regrant_storage::{BlobStore, Expected, SaveOutcome};
 
 use crate::faults::{self, Report};
 use crate::support::*;
@@ -29,7 +29,7 @@ fn laws_hold_on(mount: &[&str], laws: &str) {
     options.extend(mount.iter().flat_map(|option| ["-e", option]));
     let folder = folder();
     let mut again = trace::strace(options, &[laws], "", folder.path());
-    // A child of this test it is not, but the test binary as people start it.
+    // It is no child that is told what to do, but the test binary as people start it.
     again.env_remove(CHILD).env_remove(WHAT).stdout(Stdio::piped());
     let output = again.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -69,6 +69,29 @@ fn a_mount_with_neither_links_nor_locks_that_exclude_is_refused() {
         assert_eq!(report.error, Some((StoreFault::Unavailable, SaveOutcome::NotApplied)));
         assert!(report.text.contains("neither hard links nor locks"), "{report:?}");
     }
+}
+
+#[test]
+fn that_there_are_no_locks_is_said_once() {
+    if !trace::is_there() {
+        return;
+    }
+    let folder = folder();
+    let inject = ["-o", "/dev/null", "-e", NO_LOCKS];
+    let test = ["--exact", "mounts::child_is_warned_once"];
+    let child = trace::strace(inject, &test, "", &inside(&folder)).status().unwrap();
+    assert!(child.success());
+}
+
+#[tokio::test]
+async fn child_is_warned_once() {
+    let Some(path) = told() else { return };
+    let warnings = Warnings::count();
+    let store = store(&path).await;
+    for name in ["one", "other", "third"] {
+        done(store.save(&blob(name, 1, b"sealed"), Expected::Absent).await);
+    }
+    assert_eq!(warnings.counted(), 1);
 }
 
 /// A lock that cannot be had for another reason is not one that is not there.

@@ -5,13 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use regrant_core::StoreFault;
 use regrant_storage::{BlobStore, Expected, SaveOutcome};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata};
 
 use crate::support::*;
 
@@ -79,28 +75,6 @@ async fn child_makes_every_file() {
     done(store.replace(&there).await);
 }
 
-/// Counts the warnings of all threads: the store works on some of its own.
-struct Warnings(Arc<AtomicU32>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 #[test]
 fn rights_that_others_have_are_taken_away_with_one_warning() {
     let folder = folder();
@@ -118,8 +92,7 @@ async fn child_counts_the_warnings() {
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(record(&path), Permissions::from_mode(0o640)).unwrap();
     fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
-    let warnings = Arc::new(AtomicU32::new(0));
-    tracing::subscriber::set_global_default(Warnings(Arc::clone(&warnings))).unwrap();
+    let warnings = Warnings::count();
     let store = store(&path).await;
     for _ in 0..3 {
         assert!(store.load(&account("default")).await.unwrap().is_some());
@@ -127,7 +100,7 @@ async fn child_counts_the_warnings() {
     assert_eq!([mode(&path), mode(&record(&path))], [0o700, 0o600]);
     done(store.save(&blob("default", 2, b"sealed"), at(&old)).await);
     assert_eq!([mode(&lock), mode(&record(&path))], [0o600; 2]);
-    assert_eq!(warnings.load(Ordering::Relaxed), 1);
+    assert_eq!(warnings.counted(), 1);
 }
 
 #[test]

@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use regrant_core::{Id, Timestamp};
 use regrant_storage::{Blob, BlobStore, Entry, Expected, Name, Saved, StoreError};
 use regrant_storage_file::FileStore;
 use tempfile::TempDir;
+use tracing::span::{self, Attributes, Record};
+use tracing::{Event, Level, Metadata};
 
 /// What a child process is told to work on.
 pub(crate) const CHILD: &str = "REGRANT_TEST_CHILD";
@@ -114,4 +118,40 @@ pub(crate) fn unfinished(folder: &Path) -> Vec<String> {
     let mut names = names(folder);
     names.retain(|name| [".tmp", ".claim"].iter().any(|end| name.ends_with(end)));
     names
+}
+
+/// Counts the warnings of a whole process, which must be a child: the store works on threads of
+/// its own.
+#[derive(Clone)]
+pub(crate) struct Warnings(Arc<AtomicU32>);
+
+impl Warnings {
+    pub(crate) fn count() -> Self {
+        let warnings = Self(Arc::default());
+        tracing::subscriber::set_global_default(warnings.clone()).unwrap();
+        warnings
+    }
+
+    pub(crate) fn counted(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
 }
