@@ -54,7 +54,7 @@ impl Folder {
     }
 
     pub(crate) fn load(&self, name: &Name) -> Result<Option<Blob>, StoreError> {
-        match self.site(Stem::of(name))?.read()?.held {
+        match self.site(Stem::of(name))?.load()? {
             Held::Nothing => Ok(None),
             Held::Record(blob) => Ok(Some(blob)),
             Held::Unreadable(error) => Err(error),
@@ -66,7 +66,7 @@ impl Folder {
     pub(crate) fn list(&self) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         for stem in self.accounts()? {
-            match self.site(stem)?.read()?.held {
+            match self.site(stem)?.load()? {
                 Held::Nothing => {}
                 Held::Record(blob) => entries.push(blob.entry),
                 Held::Unreadable(error) => return Err(error),

@@ -81,12 +81,21 @@ impl<'a> Site<'a> {
         Ok(Self { stem, folder, file: real, privacy })
     }
 
+    /// What is there, for those who will not replace it.
+    pub(crate) fn load(&self) -> Result<Held, StoreError> {
+        Ok(self.bytes()?.map_or(Held::Nothing, |bytes| self.held(&bytes)))
+    }
+
+    /// What is there, with the digest that tells it from whatever was there before.
     pub(crate) fn read(&self) -> Result<Found, StoreError> {
-        let Some(bytes) = self.bytes()? else {
-            return Ok(Found { digest: Digest::Absent, held: Held::Nothing });
-        };
-        let digest = Digest::of(&bytes);
-        let held = match record::decode(&bytes) {
+        Ok(match self.bytes()? {
+            Some(bytes) => Found { digest: Digest::of(&bytes), held: self.held(&bytes) },
+            None => Found { digest: Digest::Absent, held: Held::Nothing },
+        })
+    }
+
+    fn held(&self, bytes: &[u8]) -> Held {
+        match record::decode(bytes) {
             Ok(blob) if Stem::of(&blob.entry.name) == self.stem => Held::Record(blob),
             Ok(_) => {
                 let what = "the file of the record holds another one: restore it, or log in again";
@@ -100,8 +109,7 @@ impl<'a> Site<'a> {
                 let what = "a newer version wrote the record: update regrant";
                 Held::Unreadable(fault::about(&self.file, StoreFault::UnknownFormat, what))
             }
-        };
-        Ok(Found { digest, held })
+        }
     }
 
     /// The record's bytes; `None` if there is none.

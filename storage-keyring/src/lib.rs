@@ -19,7 +19,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), StoreError> {
-//! let store = KeyringStore::open("/home/me/.local/share/regrant").await?;
+//! let store = KeyringStore::open("credentials").await?;
 //! // Asks the keychain for the key, if there is a store with one.
 //! let stored = store.vault().load("default").await?;
 //! # let _ = stored;
@@ -41,11 +41,12 @@
 //! # Decisions
 //!
 //! - **Every call has a deadline**, 10 s where nothing else is said, and runs in a thread that
-//!   nobody joins. A keychain that is locked may ask a user who is not there, for ever; so may a
-//!   frozen one. A process ends whatever its keychain does. Calls need no runtime and block none.
+//!   nobody joins. A keychain that is locked may wait for a user who is not there, and one that
+//!   hangs answers nobody. A process ends whatever its keychain does. Calls need no runtime and
+//!   block none.
 //! - **A key has an item of its own, named after it.** Who creates at the same time as others
-//!   overwrites nothing; the store names the item of the one who was first. What an item holds is
-//!   known for the right key or another.
+//!   overwrites nothing; the store names the item of the one who was first, and the others' items
+//!   are left over, used by nobody. What an item holds is known for the right key or another.
 //! - **Nothing is kept between calls**: neither a connection, which may break, nor the store of a
 //!   process, which [`keyring::Entry::new`] would fix at its first use and never look at again.
 //!   There are few calls: a store asks once for each process that opens it.

@@ -50,12 +50,12 @@ fn a_keychain_that_hangs_is_given_up_and_asked_again_when_it_goes_on() {
     let Some(session) = SecretService::unlocked() else { return };
     let mut client = Client::with(&session, "none", SHORT);
     let load = format!("load {}", Client::of(&session).create());
-    let before = client.ask(&load);
+    let before = client.ask(&format!("patiently {load}"));
     session.freeze_keychain(true);
     for _ in 0..2 {
         let answer = client.ask(&load);
         assert!(answer.contains("did not answer in time"), "{answer}");
     }
     session.freeze_keychain(false);
-    assert_eq!(client.ask(&load), before);
+    assert_eq!(client.ask(&format!("patiently {load}")), before);
 }
