@@ -67,6 +67,10 @@ impl KeyRing for Auto {
         }
     }
 
+    async fn discard(&self, unused: &NewKey) {
+        self.keychain.discard(unused).await;
+    }
+
     fn protection(&self, source: &KeySource) -> Protection {
         if self.keychain.opens(source) {
             self.keychain.protection(source)

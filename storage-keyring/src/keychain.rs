@@ -132,6 +132,15 @@ impl KeyRing for Keychain {
         self.ask(self.deadline, |caller| create(Prompt::Allowed, caller)).await
     }
 
+    /// The item is this key's own, so nobody else can name it.
+    async fn discard(&self, unused: &NewKey) {
+        if self.opens(&unused.source)
+            && let Err(error) = self.remove(&unused.parameters).await
+        {
+            tracing::debug!(kind = %error.kind(), "a key that no store names stays in the keychain");
+        }
+    }
+
     fn protection(&self, _source: &KeySource) -> Protection {
         Protection::OsKeychain
     }

@@ -171,25 +171,28 @@ impl DataKeys {
             }
             None => (1, Expected::Absent),
         };
-        let (keys, blob) = self.made(revision).await?;
+        let (keys, wrapping, blob) = self.made(revision).await?;
         let saved = self.blobs.save(&blob, expected).await?;
-        Ok(self.settled(&saved, keys))
+        Ok(self.settled(&saved, keys, &wrapping).await)
     }
 
     /// The same over what the backend cannot read.
     async fn replace(&self) -> Result<Option<Key>, StoreError> {
-        let (keys, blob) = self.made(1).await?;
+        let (keys, wrapping, blob) = self.made(1).await?;
         let saved = self.blobs.replace(&blob).await?;
-        Ok(self.settled(&saved, keys))
+        Ok(self.settled(&saved, keys, &wrapping).await)
     }
 
-    fn settled(&self, saved: &Saved, keys: Keys) -> Option<Key> {
+    async fn settled(&self, saved: &Saved, keys: Keys, wrapping: &NewKey) -> Option<Key> {
         match saved {
             Saved::Done => {
                 self.remember(&keys);
                 Some(keys.current)
             }
-            Saved::Mismatch(_) => None,
+            Saved::Mismatch(_) => {
+                self.ring.discard(wrapping).await;
+                None
+            }
         }
     }
 
@@ -230,11 +233,11 @@ impl DataKeys {
         Ok(false)
     }
 
-    async fn made(&self, revision: u64) -> Result<(Keys, Blob), StoreError> {
+    async fn made(&self, revision: u64) -> Result<(Keys, NewKey, Blob), StoreError> {
         let wrapping = self.ring.create().await?;
         let keys = Keys::new(Key::random()?);
         let blob = wrap(&keys, &wrapping, revision)?;
-        Ok((keys, blob))
+        Ok((keys, wrapping, blob))
     }
 
     async fn unwrapped(&self, blob: &Blob) -> Result<Keys, Trouble> {

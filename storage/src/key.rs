@@ -188,6 +188,14 @@ pub trait KeyRing: Send + Sync + fmt::Debug {
     /// [`StoreError`] of any kind that says why there is none.
     async fn create(&self) -> Result<NewKey, StoreError>;
 
+    /// Takes back a key that [`create`](Self::create) gave and that no store will name, where
+    /// nobody else can have been given the same.
+    ///
+    /// Written for those who keep nothing that is a single store's: it does nothing.
+    async fn discard(&self, unused: &NewKey) {
+        let _ = unused;
+    }
+
     /// What a key of this source protects from.
     fn protection(&self, source: &KeySource) -> Protection;
 }

@@ -54,6 +54,16 @@ impl KeyFile {
             Err(error) => return Err(unreadable(error)),
         };
         must_be_ours(&file.metadata().map_err(unreadable)?)?;
+        // One byte more than a key has, to tell a longer file.
+        let mut bytes = Zeroizing::new([0; 33]);
+        let length = read_full(&mut file, bytes.as_mut_slice()).map_err(unreadable)?;
+        let Some(key) = bytes.first_chunk().filter(|key| key.len() == length) else {
+            return Err(StoreError::new(
+                StoreFault::KeyMissing,
+                "the key file does not hold the 32 bytes of a key: restore it, or remove it if the store is new",
+            ));
+        };
+        // Only now: a store can name any file, and must not have the rights to it changed.
         match owner_only::repair(&file) {
             Ok(false) => {}
             Ok(true) => tracing::warn!(
@@ -65,16 +75,7 @@ impl KeyFile {
                 return Err(StoreError::new(StoreFault::Unavailable, what).because(error));
             }
         }
-        // One byte more than a key has, to tell a longer file.
-        let mut bytes = Zeroizing::new([0; 33]);
-        let length = read_full(&mut file, bytes.as_mut_slice()).map_err(unreadable)?;
-        match bytes.first_chunk() {
-            Some(key) if length == key.len() => Ok(Some(Key::new(key))),
-            Some(_) | None => Err(StoreError::new(
-                StoreFault::KeyMissing,
-                "the key file does not hold the 32 bytes of a key: restore it, or remove it if the store is new",
-            )),
-        }
+        Ok(Some(Key::new(key)))
     }
 
     /// Makes the file, unless somebody else was faster.
@@ -334,6 +335,18 @@ mod tests {
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(load(&file).unwrap().is_some());
         assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_rights_to_a_file_that_is_no_key_are_left_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        fs::write(&path, "what everybody may read, and what no store may hide").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(load(&KeyFile::new(&path)).unwrap_err().kind(), StoreFault::KeyMissing);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     }
 
     /// Runs as root alone, who may give files away; others cannot get into the situation without.

@@ -41,6 +41,7 @@ impl Vault {
             if self.keys.put(&keys, &with, (&keys.current, revision)).await? {
                 return Ok(with.source);
             }
+            ring.discard(&with).await;
         }
         Err(data_key::unsettled())
     }
@@ -85,6 +86,7 @@ impl Vault {
             if self.keys.put(&new, &with, (&old.current, revision)).await? {
                 return Ok(new.current);
             }
+            ring.discard(&with).await;
         }
         Err(data_key::unsettled())
     }

@@ -41,7 +41,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "D-Bus",
         what_for: "the keychain is reached over a bus that the tests start",
-        program: "dbus-run-session",
+        program: "dbus-daemon",
         debian_package: "dbus",
     },
     Part {
@@ -52,9 +52,15 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "Xvfb",
-        what_for: "the keychain's prompt, which nobody answers, is shown on it",
+        what_for: "the keychain's prompt is shown on it",
         program: "Xvfb",
         debian_package: "xvfb",
+    },
+    Part {
+        name: "xdotool",
+        what_for: "it types into the keychain's prompt",
+        program: "xdotool",
+        debian_package: "xdotool",
     },
 ];
 
