@@ -11,8 +11,12 @@ use crate::support::*;
 use crate::trace::{self, Call};
 
 /// In a child: does what it was asked to do, once.
-#[tokio::test]
-async fn child_does_one_thing() {
+#[test]
+fn child_does_one_thing() {
+    alone(does_one_thing());
+}
+
+async fn does_one_thing() {
     let Some(path) = told() else { return };
     let store = store(&path).await;
     let old = blob("default", 1, OLD);

@@ -30,8 +30,12 @@ pub(crate) struct Report {
 }
 
 /// In a child: saves until a save fails, and then says how.
-#[tokio::test]
-async fn child_saves_until_it_fails() {
+#[test]
+fn child_saves_until_it_fails() {
+    alone(saves_until_it_fails());
+}
+
+async fn saves_until_it_fails() {
     let Some(path) = told() else { return };
     let store = store(&path).await;
     let mut there = store.load(&account("default")).await.unwrap().unwrap();
@@ -182,8 +186,12 @@ fn a_record_that_cannot_be_read_is_unavailable_and_not_damaged() {
 }
 
 /// In a child: whatever it asks, it is told that the record cannot be read.
-#[tokio::test]
-async fn child_finds_nothing_readable() {
+#[test]
+fn child_finds_nothing_readable() {
+    alone(finds_nothing_readable());
+}
+
+async fn finds_nothing_readable() {
     let Some(path) = told() else { return };
     let store = store(&path).await;
     let blob = blob("default", 2, b"new");

@@ -251,8 +251,12 @@ fn after_a_logout_no_token_is_left_not_even_by_a_save_that_was_killed() {
     assert!(left.iter().sum::<usize>() >= 4, "{left:?}");
 }
 
-#[tokio::test]
-async fn child_saves_canaries() {
+#[test]
+fn child_saves_canaries() {
+    alone(saves_canaries());
+}
+
+async fn saves_canaries() {
     let Some(path) = told() else { return };
     let store = store(&path).await;
     let mut there = store.load(&account("default")).await.unwrap().unwrap();

@@ -91,6 +91,12 @@ pub(crate) async fn with_one(path: &Path, sealed: &[u8]) -> Blob {
     blob
 }
 
+/// Runs this where nothing but the store makes system calls that a fault could hit: a runtime with
+/// an I/O driver is woken by writes.
+pub(crate) fn alone(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work);
+}
+
 /// This test binary again, to run only the test of this name, with this to work on.
 pub(crate) fn child(test: &str, on: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());

@@ -112,6 +112,8 @@ impl Task {
     }
 
     pub(crate) fn run(&self) {
+        // Built with the whole workspace, reqwest brings no provider of its own.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

@@ -1,11 +1,12 @@
 //! Many processes on one credential, and the place they share.
 
 use std::net::TcpListener;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use regrant_core::{Client, Grant, Id, Login, Origin, Record, Secret, Timestamp};
 use regrant_sandbox::{Config, Sandbox};
 use regrant_storage::{Kept, Over, TokenStore as _, Vault};
-use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::backend::Backend;
@@ -78,7 +79,14 @@ pub(crate) fn fifty_at_once(backend: Backend) {
     let gate = TcpListener::bind("127.0.0.1:0").unwrap();
     let task = Task { gate: Some(gate.local_addr().unwrap().port()), ..place.task() };
     let children: Vec<_> = (0..PROCESSES).map(|_| task.command().spawn().unwrap()).collect();
-    let ready: Vec<_> = (0..PROCESSES).map(|_| gate.accept().unwrap()).collect();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..PROCESSES {
+            let _ = tell.send(gate.accept().unwrap());
+        }
+    });
+    let soon = Duration::from_secs(120);
+    let ready: Vec<_> = (0..PROCESSES).map(|_| told.recv_timeout(soon).unwrap()).collect();
     drop(ready);
     let mut moments = Vec::new();
     for child in children {
