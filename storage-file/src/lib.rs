@@ -34,6 +34,10 @@
 //! # }
 //! ```
 //!
+//! A [`JsonFile`] is something else: one credential in a JSON file of another program's shape,
+//! which that program goes on reading and writing. Its tokens lie in the clear, as that file has
+//! them.
+//!
 //! # What holds
 //!
 //! - A reader finds the record that was there or the one that was saved, whole, at any moment and
