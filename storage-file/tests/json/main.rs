@@ -4,7 +4,11 @@
 mod adoption;
 mod contents;
 mod damage;
-mod laws;
 mod process;
 mod processes;
 mod support;
+
+/// Under this name they have a column of their own in the table of laws.
+mod json {
+    mod laws;
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use regrant_core::Client;
 use regrant_storage::TokenStore;
-use regrant_storage::laws::{Task, TokenPlace, token_store};
+use regrant_storage::laws::{Task, TokenPlace, token_store as suite};
 use regrant_storage_file::{JsonAccount, JsonFile, JsonMap};
 
 use crate::support::{ACCOUNT, Place};
@@ -60,13 +60,13 @@ macro_rules! laws {
     ($($law:ident)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $law() {
-            token_store::$law(&Mapped::new()).await;
+            suite::$law(&Mapped::new()).await;
         }
     )+};
 }
 
-mod token_store_laws {
-    use super::{Mapped, token_store};
+mod token_store {
+    use super::{Mapped, suite};
 
     laws! {
         absent_is_none
