@@ -38,13 +38,18 @@ pub(crate) fn leave_in_order(session: Session, within: Duration, output: Output)
 pub(crate) async fn at_terminal<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    // Once it was listened for, the signal no longer ends the process by itself.
+    // Once it was listened for, the signal no longer ends the process by itself: so before anybody
+    // is asked.
     let held = asked_to_end();
     let mut held = std::pin::pin!(held);
     let mut work = tokio::task::spawn_blocking(work);
     let done = select! {
         biased;
-        _ = &mut held => (&mut work).await,
+        code = &mut held => {
+            // What was typed by then is not wanted any more.
+            let _ = (&mut work).await;
+            process::exit(code);
+        }
         done = &mut work => done,
     };
     let done = done.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -60,20 +65,23 @@ pub(crate) async fn at_terminal<T: Send + 'static>(
     done
 }
 
-/// Waits for a signal; gives the exit code that shells know it by.
+/// Waits for a signal; gives the exit code that shells know it by. It listens from this call on,
+/// and not only from its first poll.
 #[cfg(unix)]
-async fn asked_to_end() -> i32 {
+fn asked_to_end() -> impl Future<Output = i32> {
     use tokio::signal::unix::{SignalKind, signal};
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [interrupt, terminate, hangup] = kinds.map(signal);
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (interrupt, terminate, hangup)
-    else {
-        return std::future::pending().await;
-    };
-    select! {
-        _ = interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
-        _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
-        _ = hangup.recv() => 128 + SignalKind::hangup().as_raw_value(),
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (interrupt, terminate, hangup)
+        else {
+            return std::future::pending().await;
+        };
+        select! {
+            _ = interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
+            _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
+            _ = hangup.recv() => 128 + SignalKind::hangup().as_raw_value(),
+        }
     }
 }
 
