@@ -6,15 +6,12 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use regrant_storage::{Blob, Entry, Name, StoreError, owner_only};
+use regrant_storage::{Blob, Entry, Name, StoreError, owner_only, places};
 
 use crate::fault;
 use crate::names::{self, Part, Stem};
 use crate::privacy::Privacy;
 use crate::site::{Held, Site};
-
-/// How many dangling links are followed, one to the next: as many as Linux follows.
-const LINKS: u32 = 40;
 
 /// One folder of records, as one handle knows it.
 #[derive(Debug)]
@@ -30,7 +27,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// The folder at this path, with the links in it resolved. Nothing needs to be there.
     pub(crate) fn resolve(path: &Path) -> Result<Self, StoreError> {
-        let path = real_path(path, LINKS).map_err(|error| fault::of_looking(path, error))?;
+        let path = places::real_path(path).map_err(|error| fault::of_looking(path, error))?;
         Ok(Self {
             path,
             privacy: Privacy::default(),
@@ -133,22 +130,5 @@ pub(crate) fn make(path: &Path) -> io::Result<()> {
 pub(crate) fn sync_name(path: &Path) {
     if let Some(Err(error)) = path.parent().map(owner_only::sync_folder) {
         tracing::debug!(%error, "the name of the folder was not synced");
-    }
-}
-
-fn real_path(path: &Path, links: u32) -> io::Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        real => return real,
-    }
-    // It is missing, or it is a link to what is missing.
-    let path = std::path::absolute(path)?;
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(ErrorKind::NotFound.into());
-    };
-    match fs::read_link(&path) {
-        Ok(_) if links == 0 => Err(ErrorKind::NotFound.into()),
-        Ok(target) => real_path(&folder.join(target), links - 1),
-        Err(_) => Ok(real_path(folder, links)?.join(name)),
     }
 }

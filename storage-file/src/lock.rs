@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use regrant_core::StoreFault;
-use regrant_storage::{StoreError, owner_only};
+use regrant_storage::{StoreError, owner_only, places};
 
 use crate::fault;
 use crate::owner;
@@ -56,7 +56,7 @@ pub(crate) fn take(path: &Path) -> Result<Lock, StoreError> {
         match file.try_lock() {
             Ok(()) => return Ok(Lock::Held(Held { file, has_waited: timer.is_some() })),
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) if is_unlockable(&error) => {
+            Err(TryLockError::Error(error)) if places::is_unlockable(&error) => {
                 return Ok(Lock::Unlockable);
             }
             Err(TryLockError::Error(error)) => return Err(of_locking(error)),
@@ -126,18 +126,4 @@ fn open(path: &Path) -> io::Result<File> {
     }
     owner::as_of_folder(&file, path);
     Ok(file)
-}
-
-/// Whether the error says that this place knows no locks.
-fn is_unlockable(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        // A network file system whose lock service is away answers NOLCK.
-        let unlockable = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP];
-        if Errno::from_io_error(error).is_some_and(|errno| unlockable.contains(&errno)) {
-            return true;
-        }
-    }
-    error.kind() == io::ErrorKind::Unsupported
 }

@@ -201,7 +201,7 @@ impl Drop for Draft<'_> {
     }
 }
 
-fn random() -> Result<[u8; 16], StoreError> {
+pub(crate) fn random() -> Result<[u8; 16], StoreError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| {
         let what = "the system gives no random bytes";

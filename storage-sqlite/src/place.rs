@@ -9,12 +9,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use regrant_core::StoreFault;
-use regrant_storage::{StoreError, owner_only};
+use regrant_storage::{StoreError, owner_only, places};
 
 use crate::fault;
-
-/// How many dangling links are followed, one to the next: as many as Linux follows.
-const LINKS: u32 = 40;
 
 /// The bytes of the smallest page, of which a database has one at least. SQLite itself takes a
 /// file of one byte for a database without tables.
@@ -37,7 +34,7 @@ impl Place {
     /// The place of this path, with the symlinks in it resolved: SQLite names the journal after
     /// the path it was given, and two names for one database would make two journals.
     pub(crate) fn resolve(path: &Path) -> Result<Self, StoreError> {
-        let real = real_path(path, LINKS).map_err(|error| fault::of_looking(path, error))?;
+        let real = places::real_path(path).map_err(|error| fault::of_looking(path, error))?;
         let Some(text) = real.to_str().map(str::to_owned) else {
             let what = "the path of the database is not UTF-8, and SQLite takes no other";
             return Err(StoreError::new(StoreFault::Unavailable, what));
@@ -158,23 +155,6 @@ pub(crate) fn make_private_file(path: &Path) -> io::Result<()> {
     match private_file().open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
-    }
-}
-
-fn real_path(path: &Path, links: u32) -> io::Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        real => return real,
-    }
-    // It is missing, or it is a link to what is missing.
-    let path = std::path::absolute(path)?;
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(ErrorKind::NotFound.into());
-    };
-    match fs::read_link(&path) {
-        Ok(_) if links == 0 => Err(ErrorKind::NotFound.into()),
-        Ok(target) => real_path(&folder.join(target), links - 1),
-        Err(_) => Ok(real_path(folder, links)?.join(name)),
     }
 }
 

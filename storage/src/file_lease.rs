@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::StoreError;
 use crate::lease::{HeldLease, RefreshLease, Tried};
-use crate::owner_only;
+use crate::{owner_only, places};
 
 /// A [`RefreshLease`] for the processes of one host: an exclusive lock on a file per account.
 ///
@@ -55,7 +55,9 @@ impl FileLease {
                 Ok(Tried::Held(Box::new(HeldFile { file, noted })))
             }
             Err(TryLockError::WouldBlock) => Ok(Tried::Busy(holder(&noted))),
-            Err(TryLockError::Error(error)) if is_unlockable(&error) => Ok(Tried::Unlockable),
+            Err(TryLockError::Error(error)) if places::is_unlockable(&error) => {
+                Ok(Tried::Unlockable)
+            }
             Err(TryLockError::Error(error)) => {
                 Err(StoreError::io("the lock file cannot be locked", error))
             }
@@ -168,20 +170,6 @@ fn holder(path: &Path) -> Holder {
     Holder { pid, host: None, since }
 }
 
-/// Whether the error says that this place knows no locks.
-fn is_unlockable(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        // A network file system whose lock service is away answers NOLCK.
-        let unlockable = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP];
-        if Errno::from_io_error(error).is_some_and(|errno| unlockable.contains(&errno)) {
-            return true;
-        }
-    }
-    error.kind() == ErrorKind::Unsupported
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,15 +188,5 @@ mod tests {
         assert_eq!(holder(&path), nobody);
         note(&path, Timestamp::from_millis(9));
         assert_eq!(holder(&path).pid, Some(std::process::id()));
-    }
-
-    #[test]
-    fn a_file_system_without_locks_is_told_from_one_that_fails() {
-        assert!(is_unlockable(&ErrorKind::Unsupported.into()));
-        assert!(!is_unlockable(&ErrorKind::PermissionDenied.into()));
-        #[cfg(unix)]
-        for errno in [rustix::io::Errno::NOLCK, rustix::io::Errno::NOSYS] {
-            assert!(is_unlockable(&errno.into()), "{errno:?}");
-        }
     }
 }

@@ -118,6 +118,7 @@ mod memory;
 pub mod owner_only;
 #[cfg(feature = "passphrase")]
 mod passphrase;
+pub mod places;
 mod rekey;
 mod seal;
 mod token;

@@ -5,14 +5,11 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use regrant_storage::{StoreError, owner_only};
+use regrant_storage::{StoreError, owner_only, places};
 
 use crate::digest::Digest;
 use crate::json::seen::{self, Bytes, Seen};
 use crate::{fault, owner};
-
-/// How many dangling links are followed, one to the next: as many as Linux follows.
-const LINKS: u32 = 40;
 
 /// Where everything lies.
 #[derive(Clone, Debug)]
@@ -27,7 +24,7 @@ pub(crate) struct Files {
 impl Files {
     /// The files of this path. Nothing needs to be there.
     pub(crate) fn resolve(path: &Path) -> Result<Self, StoreError> {
-        let file = real_path(path, LINKS).map_err(|error| fault::of_reading(path, error))?;
+        let file = places::real_path(path).map_err(|error| fault::of_reading(path, error))?;
         let Some(folder) = file.parent().map(Path::to_owned) else {
             return Err(seen::not_a_file(&file));
         };
@@ -219,23 +216,6 @@ fn give(file: &File, original: &Metadata) -> Result<(), StoreError> {
 #[cfg(not(unix))]
 fn give(_: &File, _: &Metadata) -> Result<(), StoreError> {
     Ok(())
-}
-
-fn real_path(path: &Path, links: u32) -> io::Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        real => return real,
-    }
-    // It is missing, or it is a link to what is missing.
-    let path = std::path::absolute(path)?;
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(ErrorKind::NotFound.into());
-    };
-    match fs::read_link(&path) {
-        Ok(_) if links == 0 => Err(ErrorKind::NotFound.into()),
-        Ok(target) => real_path(&folder.join(target), links - 1),
-        Err(_) => Ok(real_path(folder, links)?.join(name)),
-    }
 }
 
 #[cfg(test)]

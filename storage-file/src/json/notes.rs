@@ -1,12 +1,13 @@
 //! What regrant knows of a credential and older programs do not: notes, in a file of their own
 //! beside theirs. There is no token in them.
 
-use regrant_core::{Id, Record, RecordError, Secret, StoreFault};
+use regrant_core::{Id, Record, RecordError, Secret};
 use regrant_storage::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::json::tokens::Tokens;
+use crate::save;
 
 const FORMAT: u32 = 1;
 
@@ -52,7 +53,7 @@ impl Notes {
     pub(crate) fn new(account: &str) -> Result<Self, StoreError> {
         Ok(Self {
             account: account.to_owned(),
-            salt: random()?,
+            salt: Id(save::random()?),
             revision: 0,
             saved: None,
             next: None,
@@ -80,7 +81,7 @@ impl Notes {
     /// The entry of a record as it shall be saved.
     pub(crate) fn new_entry(&self, record: &Record) -> Result<Entry, StoreError> {
         let tokens = Tokens::of_record(record).mark(self.salt);
-        Ok(Entry { save: random()?, tokens, record: bare(record) })
+        Ok(Entry { save: Id(save::random()?), tokens, record: bare(record) })
     }
 
     /// The notes of the next save. What they held before and hold no more is remembered as
@@ -193,15 +194,6 @@ fn bare(record: &Record) -> Record {
         slot.access_token = Secret::new(String::new());
     }
     bare
-}
-
-fn random() -> Result<Id, StoreError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        let what = "the system gives no random bytes";
-        StoreError::new(StoreFault::Unavailable, what).because(error)
-    })?;
-    Ok(Id(random))
 }
 
 #[cfg(test)]
