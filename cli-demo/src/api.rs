@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, Method};
 use regrant::{Origin, Session};
-use regrant_core::protocol::{ApiReply, Class, read_api_reply};
-use regrant_reqwest::{Middleware, NotReplayable, Rejected, RequestError, client_builder};
+use regrant_core::protocol::Class;
+use regrant_reqwest::{Judged, Middleware, NotReplayable, Rejected, RequestError, client_builder};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
 use url::Url;
 
@@ -53,19 +53,8 @@ impl Answered {
         if let Some(Rejected { why, .. }) = self.response.extensions().get() {
             return Some(why.clone().into());
         }
-        self.asks_for_step_up().then(Failure::step_up)
-    }
-
-    fn asks_for_step_up(&self) -> bool {
-        let lines = self.response.headers().get_all(WWW_AUTHENTICATE);
-        let lines: Vec<_> = lines.iter().map(HeaderValue::as_bytes).collect();
-        let reply = ApiReply {
-            scheme: Some("Bearer"),
-            status: self.status(),
-            www_authenticate: &lines,
-            ..ApiReply::default()
-        };
-        read_api_reply(&reply).1 == Class::StepUp
+        let judged: Option<&Judged> = self.response.extensions().get();
+        judged.is_some_and(|judged| judged.reading.class == Class::StepUp).then(Failure::step_up)
     }
 
     pub(crate) fn into_body(self) -> reqwest::Response {

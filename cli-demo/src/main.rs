@@ -16,6 +16,7 @@ mod folders;
 mod key;
 mod log;
 mod output;
+mod profile;
 mod session;
 mod signal;
 mod store;

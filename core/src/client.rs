@@ -1,6 +1,7 @@
 //! Who asks, and where: the client's side of a refresh.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +28,37 @@ pub struct Client {
     /// The issuer (RFC 8414), if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The provider profile that the credential was saved with.
+    /// The provider profile that the credential was saved with: the name of a built-in one, or
+    /// the whole text of another (see [`Profile::of`](crate::protocol::Profile::of)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// How a new token is got.
+    #[serde(default)]
+    pub renewal: Renewal,
+    /// The scope that was asked for. A refresh names it only where the profile says so; a request
+    /// by client credentials always does (RFC 6749 section 4.4.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The resources that tokens are asked for (RFC 8707 section 2), absolute URIs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resource: Vec<String>,
+    /// Whether tokens must be bound to a key of the client (RFC 9449): an unbound one is then
+    /// refused, and the host has a proof signer.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub dpop: bool,
+}
+
+/// How a new access token is got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Renewal {
+    /// By a refresh token (RFC 6749 section 6).
+    #[default]
+    RefreshToken,
+    /// By asking again with the client's own credentials (RFC 6749 section 4.4): nothing is spent,
+    /// so nothing can be lost.
+    ClientCredentials,
 }
 
 /// How the client shows who it is at the token endpoint.
@@ -44,6 +73,9 @@ pub enum ClientAuthentication {
     ClientSecretBasic,
     /// The secret stands in the body (RFC 6749 section 2.3.1).
     ClientSecretPost,
+    /// A token that the client signs with its private key (RFC 7523 section 2.2). The key, in
+    /// PKCS #8 PEM, stands in the place of the secret, or the host signs.
+    PrivateKeyJwt,
 }
 
 impl Client {
@@ -56,7 +88,8 @@ impl Client {
         }
     }
 
-    /// Whether both would make the same token request; the secret counts.
+    /// Whether both would make the same token request and read its answer alike; the secret
+    /// counts.
     pub fn is(&self, other: &Self) -> bool {
         let secret = match (&self.client_secret, &other.client_secret) {
             (Some(ours), Some(theirs)) => ours.is(theirs),
@@ -67,5 +100,10 @@ impl Client {
             && self.token_endpoint == other.token_endpoint
             && self.client_id == other.client_id
             && self.authentication == other.authentication
+            && self.profile == other.profile
+            && self.renewal == other.renewal
+            && self.scope == other.scope
+            && self.resource == other.resource
+            && self.dpop == other.dpop
     }
 }

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use serde::Deserialize;
+
 use crate::reason::Cause;
 use crate::secret::Secret;
 
@@ -19,6 +21,9 @@ pub struct Grant {
     pub expires_in: Option<Duration>,
     /// The new refresh token; `None` means that the old one stays (RFC 6749 section 6).
     pub refresh_token: Option<Secret>,
+    /// The announced lifetime of the refresh token, where the server states one: a hint, for no
+    /// standard has such a member.
+    pub refresh_expires_in: Option<Duration>,
     /// The granted scope, where the server states one.
     pub scope: Option<String>,
     /// Whom the grant is for, where the server says so.
@@ -33,6 +38,7 @@ impl Grant {
             token_type: "Bearer".into(),
             expires_in: None,
             refresh_token: None,
+            refresh_expires_in: None,
             scope: None,
             subject: None,
         }
@@ -71,7 +77,8 @@ pub struct Refusal {
 }
 
 /// What a refusal means for the refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
     /// The grant is dead: `invalid_grant` and its kin.
     Dead,
@@ -117,7 +124,8 @@ pub enum Verdict {
 }
 
 /// How sure a rejection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Strength {
     /// The answer names the token as the reason.
     Strong,

@@ -58,17 +58,18 @@ pub mod protocol;
 mod reason;
 mod record;
 mod secret;
+mod server;
 mod time;
 mod version;
 
-pub use client::{Client, ClientAuthentication};
+pub use client::{Client, ClientAuthentication, Renewal};
 pub use fault::StoreFault;
 pub use grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind, Strength, Verdict};
 pub use holder::Holder;
 pub use id::{Id, TokenId};
 pub use machine::{
     Action, Blocked, Edge, Event, Input, Machine, Next, Outcome, Output, Over, Passage, Policy,
-    Rotation, Stored, Use, View, edges,
+    Stored, Use, View, edges,
 };
 pub use origin::{Origin, OriginError};
 pub use reason::{Cause, LoginReason};
@@ -76,5 +77,6 @@ pub use record::{
     Access, Budget, CoolDown, Intent, Login, Mark, Record, RecordError, Refresh, Slot, StateKind,
 };
 pub use secret::Secret;
+pub use server::Rotation;
 pub use time::Timestamp;
 pub use version::Version;

@@ -26,7 +26,7 @@ pub use edges::{Edge, edges};
 pub use event::Event;
 pub use io::{Action, Input, Outcome, Output, Over, Stored};
 pub use passage::{Next, Passage};
-pub use policy::{Policy, Rotation};
+pub use policy::Policy;
 pub use view::{Blocked, Use, View};
 
 use edges::Step;
@@ -89,6 +89,8 @@ pub struct Machine {
     before: Access,
     /// Origins whose acceptance is not saved yet.
     accepted: Vec<Origin>,
+    /// The generation that this process asked for with the claims that an API wanted.
+    claims_granted: Option<u64>,
     /// Whether a refused refresh token is to be tried once more.
     reconsider: bool,
     /// A grant in use that could not be saved yet.
@@ -162,6 +164,7 @@ impl Machine {
             refused: (TokenId::default(), Vec::new()),
             before: Access::None,
             accepted: Vec::new(),
+            claims_granted: None,
             reconsider: false,
             unsaved: None,
             rolled_back: false,
@@ -199,8 +202,8 @@ impl Machine {
                     return;
                 }
             }
-            Input::Rejected { id, origin, strength } => {
-                if !self.on_rejected(id, origin, strength) {
+            Input::Rejected { id, origin, strength, claims } => {
+                if !self.on_rejected(id, origin, strength, claims) {
                     return;
                 }
             }
@@ -218,6 +221,12 @@ impl Machine {
             Input::Stop => self.stopping = true,
         }
         self.advance();
+    }
+
+    /// Goes by other numbers from now on: those of the profile that the record names, for one.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.rebuild_view();
     }
 
     /// The next thing the machine wants. Drain it until [`Output::Timeout`].

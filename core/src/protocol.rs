@@ -1,13 +1,14 @@
 //! What goes to an authorization server, and what servers' answers mean.
 //!
-//! Everything here is a pure function of bytes: [`refresh_request`] and [`revocation_request`]
+//! Everything here is a pure function of bytes: [`token_request`] and [`revocation_request`]
 //! write the two messages of a credential's life, [`read_token_reply`] says what became of a
-//! token request, [`read_api_reply`] what an API's answer says about the token it was sent.
+//! token request, [`read_api_reply`] what an API's answer says about the token it was sent. A
+//! [`Profile`] says what a provider does in its own way.
 //! No input makes them panic, and none makes them work longer than its length: a message past a
 //! limit is read as one that says nothing.
 //!
 //! Both tables are read from the top and the first line that fits decides. Its name is returned
-//! beside the answer, for logs and events. ("Not about the token" is [`Class::NotAuth`], "not OAuth"
+//! beside the answer, for logs and events; a provider's rule is `profile.rule`. ("Not about the token" is [`Class::NotAuth`], "not OAuth"
 //! [`Cause::NotOauth`](crate::Cause::NotOauth).) The rules of a provider have their place in each
 //! table, after what no provider may change.
 //!
@@ -66,21 +67,50 @@
 //! as long as the answer.
 
 mod api;
+mod base64;
 mod challenge;
 mod form;
 mod members;
+mod pointer;
+mod profile;
 mod request;
+mod rule;
+mod text;
 mod token;
 
-pub use api::{ApiReply, Class, read_api_reply};
+pub use api::{ApiReading, ApiReply, Class, read_api_reply};
 pub use challenge::{Challenge, challenges};
-pub use request::{TokenRequest, refresh_request, revocation_request};
-pub use token::{TokenReply, read_token_reply};
+pub use profile::{Profile, ProfileError};
+pub use request::{TokenRequest, revocation_request, token_request};
+pub use token::{TokenReading, TokenReply, read_token_reply};
 
-/// Whether these are the `DPoP-Nonce` lines of an answer that gives a nonce: exactly one line of
-/// one or more NQCHAR (RFC 9449 section 8.1), at most 1 KiB.
-fn is_one_nonce(lines: &[&[u8]]) -> bool {
-    let [nonce] = lines else { return false };
-    (1..=1024).contains(&nonce.len())
-        && nonce.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+/// The lines of a header, each with its name in whatever case, in the order they came.
+pub type Headers<'a> = &'a [(&'a str, &'a [u8])];
+
+/// All lines of one field.
+fn lines<'a>(headers: Headers<'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let named = move |line: &&(&str, &[u8])| line.0.eq_ignore_ascii_case(name);
+    headers.iter().filter(named).map(|(_, line)| *line)
+}
+
+/// The nonce that an answer gives: exactly one `DPoP-Nonce` line of one or more NQCHAR (RFC 9449
+/// section 8.1), at most 1 KiB; or why there is none.
+fn nonce<'a>(headers: Headers<'a>) -> Result<&'a str, &'static str> {
+    let mut nonces = lines(headers, "dpop-nonce");
+    let nonce = nonces.next().ok_or("dpop_nonce_missing")?;
+    if nonces.next().is_some() {
+        return Err("dpop_nonce_ambiguous");
+    }
+    let quotable = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let fits = (1..=1024).contains(&nonce.len()) && nonce.iter().all(quotable);
+    core::str::from_utf8(nonce).ok().filter(|_| fits).ok_or("dpop_nonce_invalid")
+}
+
+/// Whether a body that is not JSON may be a form: where the answer says so, or says nothing else.
+fn is_form(headers: Headers<'_>) -> bool {
+    let line = lines(headers, "content-type").next().unwrap_or_default();
+    let essence = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    ["", "application/x-www-form-urlencoded", "text/plain"]
+        .iter()
+        .any(|form| essence.eq_ignore_ascii_case(form.as_bytes()))
 }

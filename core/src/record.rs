@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use codec::RecordError;
 pub use facts::{Access, Budget, CoolDown, Intent, Mark, Refresh, StateKind};
 
-use crate::client::Client;
+use crate::client::{Client, Renewal};
 use crate::grant::Grant;
 use crate::id::{Id, TokenId};
 use crate::origin::Origin;
@@ -68,6 +68,9 @@ pub struct Record {
     /// The bucket of token requests.
     #[serde(default)]
     pub budget: Budget,
+    /// When the refresh token ends, as far as the server says: a hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_at: Option<Timestamp>,
     /// When the last grant came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refreshed_at: Option<Timestamp>,
@@ -149,9 +152,9 @@ impl Record {
     /// incarnations it carries on.
     pub fn login(login: &Login, over: Option<&Self>) -> Self {
         let generation = over.map_or(0, |old| old.generation) + 1;
-        let refresh = match login.grant.refresh_token {
-            Some(_) => Refresh::Usable,
-            None => Refresh::Absent,
+        let refresh = match (&login.grant.refresh_token, login.client.renewal) {
+            (Some(_), _) | (None, Renewal::ClientCredentials) => Refresh::Usable,
+            (None, Renewal::RefreshToken) => Refresh::Absent,
         };
         let slot = Slot::filled(&login.grant, generation, login.obtained_at, Access::Trusted);
         let mut record = Self {
@@ -169,6 +172,7 @@ impl Record {
             cool_down: None,
             marks: Vec::new(),
             budget: Budget::default(),
+            refresh_expires_at: login.grant.refresh_expires_in.map(|l| login.obtained_at + l),
             refreshed_at: None,
             written_by: None,
             unknown: over.map(|old| old.unknown.clone()).unwrap_or_default(),
@@ -197,6 +201,7 @@ impl Record {
             cool_down: None,
             marks: Vec::new(),
             budget: Budget::default(),
+            refresh_expires_at: None,
             refreshed_at: None,
             written_by: None,
             unknown: BTreeMap::new(),
@@ -241,10 +246,14 @@ impl Record {
         }
     }
 
-    /// Whether there is a refresh token that may be sent.
+    /// Whether a new token may be asked for.
     pub fn is_renewable(&self) -> bool {
-        matches!(self.refresh, Refresh::Usable | Refresh::InDoubt { .. })
-            && self.refresh_token.is_some()
+        matches!(self.refresh, Refresh::Usable | Refresh::InDoubt { .. }) && self.has_means()
+    }
+
+    /// Whether there is something to ask with, refused or not.
+    pub(crate) fn has_means(&self) -> bool {
+        self.client.renewal == Renewal::ClientCredentials || self.refresh_token.is_some()
     }
 
     /// Fills the slot with a grant that no server has accepted yet, as the next generation.

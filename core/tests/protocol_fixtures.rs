@@ -1,7 +1,12 @@
-//! Answers of real providers, one a line in `fixtures/`, read by the default rules.
+//! Answers of real providers, one a line in `fixtures/`, read with their provider's profile and
+//! without one.
 //!
-//! `expect` is what a provider's profile makes of the line, `expect_generic` what the default
-//! rules must make of it. Where the two differ, the parsed values beside them are the profile's.
+//! `expect` is what the profile makes of the line, `expect_generic` what the default rules must
+//! make of it; `strength_profile` and `strength` are alike. The parsed values beside them are
+//! those of the profile. `null` means that there is none.
+//!
+//! The lines of `profile-rules.jsonl` are ours, made from each provider's documentation: one for
+//! each rule that no line of the others decides, with the rule's name.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,28 +14,23 @@
     reason = "clippy sees no test in a test's helpers: a broken line is a failed test, and the table is for who runs it"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regrant_core::protocol::{
-    ApiReply, Class, TokenReply, challenges, read_api_reply, read_token_reply,
+    ApiReading, ApiReply, Profile, TokenReading, TokenReply, challenges, read_api_reply,
+    read_token_reply,
 };
-use regrant_core::{Answer, Cause, Secret, Strength, Verdict};
+use regrant_core::{Answer, Applied, Cause, Secret, Strength, Verdict};
 use serde_json::Value;
 
 const RESOURCE: &str = include_str!("fixtures/resource-responses.jsonl");
 const TOKEN: &str = include_str!("fixtures/token-responses.jsonl");
+const RULES: &str = include_str!("fixtures/profile-rules.jsonl");
 
 /// Lines that no reader sees: there is no answer to read, and the transport reports
 /// [`Cause::NoAnswer`] itself.
 const NO_ANSWER: [&str; 3] = ["tk-183-timeout", "tk-184-reset", "tk-185-truncated"];
-
-/// Lines whose class both tables agree on, but whose lifetime only a profile can know: this
-/// server counts in milliseconds.
-const PROFILE_LIFETIME: [&str; 1] = ["tk-037-exp-ms"];
-
-/// The line whose reason is a profile's: it names a member that only a profile reads.
-const PROFILE_REASON: [&str; 1] = ["tk-147-zoom-grant"];
 
 fn lines(text: &str) -> impl Iterator<Item = Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap())
@@ -69,10 +69,10 @@ fn body(line: &Value) -> Vec<u8> {
     }
 }
 
-/// All lines of one header field.
-fn field(line: &Value, name: &str) -> Vec<Vec<u8>> {
+/// The header, line by line.
+fn header(line: &Value) -> Vec<(String, Vec<u8>)> {
     let latin1 = line["headers_latin1"] == true;
-    let bytes = |value: &Value| {
+    let bytes = |value: &Value| -> Vec<u8> {
         let value = value.as_str().unwrap();
         if latin1 {
             value.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
@@ -82,50 +82,41 @@ fn field(line: &Value, name: &str) -> Vec<Vec<u8>> {
     };
     let mut lines = Vec::new();
     for (key, value) in line["headers"].as_object().unwrap() {
-        if key.eq_ignore_ascii_case(name) {
-            match value {
-                Value::Array(values) => lines.extend(values.iter().map(bytes)),
-                value => lines.push(bytes(value)),
-            }
+        match value {
+            Value::Array(values) => lines.extend(values.iter().map(|v| (key.clone(), bytes(v)))),
+            value => lines.push((key.clone(), bytes(value))),
         }
     }
     for (key, plan) in line["headers_gen"].as_object().into_iter().flatten() {
-        if key.eq_ignore_ascii_case(name) {
-            lines.push(generated(plan));
-        }
+        lines.push((key.clone(), generated(plan)));
     }
     lines
 }
 
-fn first(line: &Value, name: &str) -> Option<String> {
-    field(line, name).into_iter().next().and_then(|value| String::from_utf8(value).ok())
+fn slices(lines: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
+    lines.iter().map(|(name, line)| (name.as_str(), line.as_slice())).collect()
 }
 
-fn slices(lines: &[Vec<u8>]) -> Vec<&[u8]> {
-    lines.iter().map(Vec::as_slice).collect()
+fn first(lines: &[(String, Vec<u8>)], name: &str) -> Option<String> {
+    let (_, line) = lines.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+    String::from_utf8(line.clone()).ok()
 }
 
-/// Retry-After in its numeric form, as a transport resolves it.
-fn retry_after(line: &Value) -> Option<Duration> {
-    first(line, "retry-after")?.parse().ok().map(Duration::from_secs)
+/// `Retry-After` in its numeric form, as a transport resolves it. Dates are the transport's.
+fn retry_after(lines: &[(String, Vec<u8>)]) -> Option<Duration> {
+    let text = first(lines, "retry-after")?;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+}
+
+/// The profile of a line's provider, if there is one with rules of that kind.
+fn profile(line: &Value, has_rules: fn(&Profile) -> bool) -> Option<Profile> {
+    let name = line["profile"].as_str().unwrap_or(text(line, "provider"));
+    Profile::of(name).ok().filter(has_rules)
 }
 
 fn status(line: &Value) -> u16 {
     u16::try_from(line["status"].as_u64().unwrap()).unwrap()
-}
-
-fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::TokenRejected => "TokenRejected",
-        Class::Revoked => "Revoked",
-        Class::InsufficientScope => "InsufficientScope",
-        Class::StepUp => "StepUp",
-        Class::ClaimsChallenge => "ClaimsChallenge",
-        Class::DpopNonce => "DpopNonce",
-        Class::RateLimited => "RateLimited",
-        Class::NotAuth => "NotAuth",
-        _ => unreachable!("a class without a name in the fixtures"),
-    }
 }
 
 /// The fixtures' word for an answer. They file a wanted nonce under what is transient.
@@ -155,8 +146,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn check(&mut self, line: &Value, class: &str, rule: &str, wrong: &[String]) {
-        let expected = text(line, "expect_generic");
+    fn check(&mut self, line: &Value, expected: &str, class: &str, rule: &str, wrong: &[String]) {
         let (passed, all) = self.counts.entry(expected.to_owned()).or_default();
         *all += 1;
         if class == expected && wrong.is_empty() {
@@ -177,117 +167,239 @@ impl Tally {
     }
 }
 
-#[test]
-fn answers_of_apis_mean_what_the_default_table_says() {
-    let mut tally = Tally::default();
-    for line in lines(RESOURCE) {
-        let (offered, nonces) = (field(&line, "www-authenticate"), field(&line, "dpop-nonce"));
-        let grpc_statuses = field(&line, "grpc-status");
-        let content_type = first(&line, "content-type");
-        let body = body(&line);
-        let scheme = line["ctx"]["scheme"].as_str().unwrap_or("Bearer");
-        let reply = ApiReply {
-            scheme: Some(scheme).filter(|_| line["ctx"]["had_token"] != false),
-            status: status(&line),
-            www_authenticate: &slices(&offered),
-            dpop_nonces: &slices(&nonces),
-            grpc_statuses: &slices(&grpc_statuses),
-            content_type: content_type.as_deref(),
-            retry_after: retry_after(&line).is_some(),
-            exhausted: first(&line, "x-ratelimit-remaining").as_deref() == Some("0"),
-            body: &body,
-        };
-        let (verdict, class, rule) = read_api_reply(&reply);
+/// What is wrong with the values beside the class, where the line states them.
+struct Compared<'l> {
+    line: &'l Value,
+    wrong: Vec<String>,
+}
 
-        let mut wrong = Vec::new();
-        if text(&line, "expect_generic") == "TokenRejected" {
-            let strength = match line["strength"].as_str() {
-                Some("weak") => Some(Strength::Weak),
-                Some("strong") => Some(Strength::Strong),
-                _ => None,
-            };
-            if strength.is_some_and(|strength| verdict != Verdict::Rejected(strength)) {
-                wrong.push(format!("{verdict:?}"));
-            }
+impl Compared<'_> {
+    fn value(&mut self, key: &str, value: impl Into<Value>) {
+        let value = value.into();
+        if self.line.get(key).is_some_and(|expected| *expected != value) {
+            self.wrong.push(format!("{key} is {value}"));
         }
-        let found = challenges(slices(&offered)).len();
-        if line["challenges"].as_u64().is_some_and(|expected| expected != found as u64) {
-            wrong.push(format!("{found} challenges"));
-        }
-        tally.check(&line, class_name(class), rule, &wrong);
     }
-    tally.finish("answers of APIs");
+}
+
+fn list(words: &[String]) -> Value {
+    if words.is_empty() { Value::Null } else { words.into() }
+}
+
+fn strength(verdict: Verdict) -> Value {
+    match verdict {
+        Verdict::Rejected(Strength::Strong) => "strong".into(),
+        Verdict::Rejected(Strength::Weak) => "weak".into(),
+        Verdict::Accepted | Verdict::Silent => Value::Null,
+    }
+}
+
+fn with_api_reply<T>(line: &Value, read: impl FnOnce(&ApiReply<'_>) -> T) -> T {
+    let (header, body) = (header(line), body(line));
+    let scheme = line["ctx"]["scheme"].as_str().unwrap_or("Bearer");
+    read(&ApiReply {
+        scheme: Some(scheme).filter(|_| line["ctx"]["had_token"] != false),
+        status: status(line),
+        headers: &slices(&header),
+        retry_after: retry_after(&header),
+        body: &body,
+    })
+}
+
+fn with_token_reply<T>(line: &Value, read: impl FnOnce(&TokenReply<'_>) -> T) -> T {
+    let (header, body) = (header(line), body(line));
+    read(&TokenReply {
+        status: status(line),
+        headers: &slices(&header),
+        retry_after: retry_after(&header),
+        date: None,
+        body: &body,
+        scope_sent: line["ctx"]["sent_scope"] == true,
+        dpop_required: line["ctx"]["require_dpop"] == true,
+    })
+}
+
+/// The values that an API's answer gives besides its class.
+fn wrong_api_values(line: &Value, reading: &ApiReading<'_>) -> Vec<String> {
+    let mut compared = Compared { line, wrong: Vec::new() };
+    let has_date = line["headers"]["Date"].is_string();
+    if !has_date {
+        let wait = reading.retry_after.map(|wait| wait.as_secs());
+        compared.value("retry_after", wait);
+    }
+    compared.value("scope", list(&reading.scope));
+    compared.value("claims", reading.claims.clone());
+    compared.value("acr_values", list(&reading.acr_values));
+    compared.value("max_age", reading.max_age);
+    compared.value("nonce", reading.nonce.clone());
+    compared.value("reason", reading.reason.clone());
+    compared.value("resource_metadata", reading.resource_metadata.clone());
+    compared.wrong
 }
 
 #[test]
-fn answers_of_token_endpoints_mean_what_the_default_table_says() {
-    let mut tally = Tally::default();
+fn answers_of_apis_mean_what_the_tables_say() {
+    let (mut generic, mut profiled) = (Tally::default(), Tally::default());
+    for line in lines(RESOURCE) {
+        with_api_reply(&line, |reply| {
+            let reading = read_api_reply(reply, None);
+            let mut wrong = Vec::new();
+            if line["strength"].is_string() && line["expect_generic"] == "TokenRejected" {
+                let strength = strength(reading.verdict);
+                if strength != line["strength"] {
+                    wrong.push(format!("strength is {strength}"));
+                }
+            }
+            let offered = reply
+                .headers
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+            let found = challenges(offered.map(|(_, line)| *line)).len();
+            if line["challenges"].as_u64().is_some_and(|expected| expected != found as u64) {
+                wrong.push(format!("{found} challenges"));
+            }
+            if line["expect"] == line["expect_generic"] {
+                wrong.extend(wrong_api_values(&line, &reading));
+            }
+            let class = format!("{:?}", reading.class);
+            generic.check(&line, text(&line, "expect_generic"), &class, &reading.rule, &wrong);
+
+            let profile = profile(&line, Profile::has_api_rules);
+            let reading = read_api_reply(reply, profile.as_ref());
+            let mut wrong = wrong_api_values(&line, &reading);
+            let expected = line.get("strength_profile").or(line.get("strength"));
+            let strength = strength(reading.verdict);
+            if line["expect"] == "TokenRejected" && expected.is_some_and(|it| *it != strength) {
+                wrong.push(format!("strength is {strength}"));
+            }
+            let class = format!("{:?}", reading.class);
+            profiled.check(&line, text(&line, "expect"), &class, &reading.rule, &wrong);
+        });
+    }
+    generic.finish("answers of APIs, by the default rules");
+    profiled.finish("answers of APIs, by their provider's profile");
+}
+
+#[test]
+fn answers_of_token_endpoints_mean_what_the_tables_say() {
+    let (mut generic, mut profiled) = (Tally::default(), Tally::default());
     let mut unread = Vec::new();
     for line in lines(TOKEN) {
-        let id = text(&line, "id");
         if status(&line) == 0 {
-            unread.push(id.to_owned());
+            unread.push(text(&line, "id").to_owned());
             continue;
         }
-        let nonces = field(&line, "dpop-nonce");
-        let content_type = first(&line, "content-type");
-        let body = body(&line);
-        let reply = TokenReply {
-            status: status(&line),
-            content_type: content_type.as_deref(),
-            retry_after: retry_after(&line),
-            dpop_nonces: &slices(&nonces),
-            body: &body,
-            scope_sent: line["ctx"]["sent_scope"] == true,
-            dpop_required: line["ctx"]["require_dpop"] == true,
-        };
-        let (answer, rule) = read_token_reply(&reply);
-        let wrong = if line["expect"] == line["expect_generic"] {
-            wrong_values(&line, &answer)
-        } else {
-            Vec::new()
-        };
-        tally.check(&line, answer_name(&answer), rule, &wrong);
+        with_token_reply(&line, |reply| {
+            let profile = profile(&line, Profile::has_token_rules);
+            let reading = read_token_reply(reply, None);
+            let same = line["expect"] == line["expect_generic"] && profile.is_none();
+            let wrong = if same { wrong_token_values(&line, &reading) } else { Vec::new() };
+            let (class, rule) = (answer_name(&reading.answer), &reading.rule);
+            generic.check(&line, text(&line, "expect_generic"), class, rule, &wrong);
+
+            let reading = read_token_reply(reply, profile.as_ref());
+            let wrong = wrong_token_values(&line, &reading);
+            let (class, rule) = (answer_name(&reading.answer), &reading.rule);
+            profiled.check(&line, text(&line, "expect"), class, rule, &wrong);
+        });
     }
     assert_eq!(unread, NO_ANSWER);
-    tally.finish("answers of token endpoints");
+    generic.finish("answers of token endpoints, by the default rules");
+    profiled.finish("answers of token endpoints, by their provider's profile");
 }
 
-/// The values beside the class, where the line states them; `null` means that there is none.
-fn wrong_values(line: &Value, answer: &Answer) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut compare = |key: &str, value: Value| {
-        if line.get(key).is_some_and(|expected| *expected != value) {
-            wrong.push(format!("{key} is {value}"));
+/// The values that an answer of the token endpoint gives besides its class.
+fn wrong_token_values(line: &Value, reading: &TokenReading<'_>) -> Vec<String> {
+    let mut compared = Compared { line, wrong: Vec::new() };
+    compared.value("nonce", reading.nonce.clone());
+    let failure = match &reading.answer {
+        Answer::Granted(grant) => {
+            let seconds = |length: Option<Duration>| Value::from(length.map(|l| l.as_secs()));
+            compared.value("expires_in", seconds(grant.expires_in));
+            compared.value("refresh_expires_in", seconds(grant.refresh_expires_in));
+            let token = grant.refresh_token.as_ref().map(Secret::expose);
+            compared.value("refresh_token", token);
+            compared.value("token_type", grant.token_type.to_lowercase());
+            let scope = grant.scope.as_ref().map(|scope| scope.split(' ').collect::<Vec<_>>());
+            compared.value("scope", scope);
+            return compared.wrong;
+        }
+        Answer::Failed(failure) | Answer::Unusable { failure, .. } => Some(failure),
+        Answer::Refused(_) => None,
+        Answer::NonceWanted => {
+            compared.value("reason", "use_dpop_nonce");
+            return compared.wrong;
         }
     };
-    match answer {
-        Answer::Granted(grant) => {
-            if !PROFILE_LIFETIME.contains(&text(line, "id")) {
-                compare("expires_in", grant.expires_in.map(|length| length.as_secs()).into());
-            }
-            compare("refresh_token", grant.refresh_token.as_ref().map(Secret::expose).into());
-            compare("token_type", grant.token_type.to_lowercase().into());
-            let scope = grant.scope.as_ref().map(|scope| scope.split(' ').collect::<Vec<_>>());
-            compare("scope", scope.into());
+    compared.value("reason", reading.reason.clone());
+    let wait = failure.and_then(|failure| failure.retry_after).map(|wait| wait.as_secs());
+    compared.value("retry_after", wait);
+    let ambiguous = failure.is_some_and(|failure| failure.applied != Applied::No);
+    compared.value("ambiguous", ambiguous);
+    compared.wrong
+}
+
+/// Every rule of every built-in profile that some line is decided by.
+fn rules_that_decide() -> BTreeSet<String> {
+    let mut decided = BTreeSet::new();
+    for line in lines(RESOURCE) {
+        if let Some(profile) = profile(&line, Profile::has_api_rules) {
+            decided.insert(with_api_reply(&line, |reply| {
+                read_api_reply(reply, Some(&profile)).rule.into_owned()
+            }));
         }
-        Answer::Refused(refusal) => {
-            if !PROFILE_REASON.contains(&text(line, "id")) {
-                compare("reason", refusal.code.to_lowercase().into());
-            }
-        }
-        Answer::Failed(failure) => {
-            compare("retry_after", failure.retry_after.map(|wait| wait.as_secs()).into());
-        }
-        Answer::NonceWanted | Answer::Unusable { .. } => {}
     }
-    wrong
+    for line in lines(TOKEN).filter(|line| status(line) != 0) {
+        if let Some(profile) = profile(&line, Profile::has_token_rules) {
+            decided.insert(with_token_reply(&line, |reply| {
+                read_token_reply(reply, Some(&profile)).rule.into_owned()
+            }));
+        }
+    }
+    for line in lines(RULES) {
+        decided.insert(text(&line, "rule").to_owned());
+    }
+    decided
+}
+
+#[test]
+fn every_rule_of_a_built_in_profile_decides_a_line() {
+    let decided = rules_that_decide();
+    let mut idle = Vec::new();
+    for name in Profile::names() {
+        let profile = Profile::of(name).unwrap();
+        let rules = profile.rules().map(|rule| format!("{name}.{rule}"));
+        idle.extend(rules.filter(|rule| !decided.contains(rule)));
+    }
+    assert_eq!(idle, Vec::<String>::new());
+}
+
+#[test]
+fn lines_made_for_a_rule_are_decided_by_it() {
+    let mut tally = Tally::default();
+    for line in lines(RULES) {
+        let profile = Profile::of(text(&line, "provider")).unwrap();
+        let (class, rule) = if line["kind"] == "token" {
+            with_token_reply(&line, |reply| {
+                let reading = read_token_reply(reply, Some(&profile));
+                (answer_name(&reading.answer).to_owned(), reading.rule.into_owned())
+            })
+        } else {
+            with_api_reply(&line, |reply| {
+                let reading = read_api_reply(reply, Some(&profile));
+                (format!("{:?}", reading.class), reading.rule.into_owned())
+            })
+        };
+        let wrong = (rule != text(&line, "rule")).then(|| "another rule".to_owned());
+        tally.check(&line, text(&line, "expect"), &class, &rule, wrong.as_slice());
+    }
+    tally.finish("lines made for a rule");
 }
 
 #[test]
 fn every_line_has_its_own_name() {
-    let mut ids: Vec<_> =
-        lines(RESOURCE).chain(lines(TOKEN)).map(|line| text(&line, "id").to_owned()).collect();
+    let all_lines = lines(RESOURCE).chain(lines(TOKEN)).chain(lines(RULES));
+    let mut ids: Vec<_> = all_lines.map(|line| text(&line, "id").to_owned()).collect();
     let all = ids.len();
     ids.sort();
     ids.dedup();

@@ -1,21 +1,28 @@
 //! Input that was made to hurt: every reader ends, with an outcome that has a type.
 
 use regrant_core::protocol::{
-    ApiReply, Class, TokenReply, challenges, read_api_reply, read_token_reply,
+    ApiReply, Class, Profile, TokenReply, challenges, read_api_reply, read_token_reply,
 };
 use regrant_core::{Answer, Applied, Cause};
 
 #[track_caller]
 fn is_no_grant(body: &[u8], content_type: Option<&str>) {
-    let reply = TokenReply { status: 200, body, content_type, ..TokenReply::default() };
-    match read_token_reply(&reply) {
-        (Answer::Failed(failure), "no_grant") => {
-            assert_eq!((failure.cause, failure.applied), (Cause::NotOauth, Applied::Perhaps));
+    let content_type = content_type.map(|line| ("content-type", line.as_bytes()));
+    let headers = content_type.as_slice();
+    for profile in [None, Profile::of("slack").ok()] {
+        let profile = profile.as_ref();
+        let reply = TokenReply { status: 200, headers, body, ..TokenReply::default() };
+        let reading = read_token_reply(&reply, profile);
+        match &reading.answer {
+            Answer::Failed(failure) if reading.rule == "no_grant" => {
+                assert_eq!((failure.cause, failure.applied), (Cause::NotOauth, Applied::Perhaps));
+            }
+            _ => panic!("{reading:?}"),
         }
-        other => panic!("{other:?}"),
+        let scheme = Some("Bearer");
+        let reply = ApiReply { scheme, status: 401, headers, body, ..ApiReply::default() };
+        assert_eq!(read_api_reply(&reply, profile).class, Class::TokenRejected);
     }
-    let reply = ApiReply { scheme: Some("Bearer"), status: 401, body, ..ApiReply::default() };
-    assert_eq!(read_api_reply(&reply).1, Class::TokenRejected);
 }
 
 #[test]
@@ -81,6 +88,10 @@ impl Splitmix {
         from[self.next() as usize % from.len()]
     }
 
+    fn pick_one<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.next() as usize % from.len()]
+    }
+
     fn bytes(&mut self, words: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         for _ in 0..self.next() % 24 {
@@ -139,6 +150,7 @@ fn no_bytes_make_a_reader_panic() {
         b"\xe9",
         b"use_dpop_nonce",
     ];
+    let profiles: Vec<_> = Profile::names().map(|name| Profile::of(name).unwrap()).collect();
     let mut random = Splitmix(1);
     for _ in 0..30_000 {
         let body = random.bytes(&BODY);
@@ -150,25 +162,20 @@ fn no_bytes_make_a_reader_panic() {
             2 => 401,
             _ => u16::try_from(random.next() % 1000).unwrap(),
         };
-        let content_type = std::str::from_utf8(&one).ok();
-        let dpop_nonces = &[&nonce[..]];
-        _ = read_token_reply(&TokenReply {
-            status,
-            content_type: content_type.filter(|_| random.next().is_multiple_of(2)),
-            dpop_nonces,
-            body: &body,
-            ..TokenReply::default()
-        });
-        _ = read_api_reply(&ApiReply {
-            scheme: content_type.or(Some("DPoP")),
-            status,
-            www_authenticate: &[&one, &two],
-            dpop_nonces,
-            grpc_statuses: &[&two],
-            content_type,
-            body: &body,
-            ..ApiReply::default()
-        });
+        let headers: Vec<(&str, &[u8])> = vec![
+            ("content-type", &one),
+            ("www-authenticate", &one),
+            ("www-authenticate", &two),
+            ("dpop-nonce", &nonce),
+            ("grpc-status", &two),
+        ];
+        let headers = &headers[usize::from(random.next().is_multiple_of(2))..];
+        let profile = random.next().is_multiple_of(2).then(|| random.pick_one(&profiles));
+        let reply = TokenReply { status, headers, body: &body, ..TokenReply::default() };
+        _ = read_token_reply(&reply, profile);
+        let scheme = std::str::from_utf8(&two).ok().or(Some("DPoP"));
+        let reply = ApiReply { scheme, status, headers, body: &body, ..ApiReply::default() };
+        _ = read_api_reply(&reply, profile);
         for challenge in challenges([&one[..], &two[..]]) {
             assert!(!challenge.scheme.is_empty());
             assert!(challenge.params.iter().all(|(name, _)| !name.is_empty()));

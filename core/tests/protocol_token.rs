@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
-use regrant_core::protocol::{TokenReply, read_token_reply};
-use regrant_core::{Answer, Applied, Cause, Failure, Grant, RefusalKind};
+use regrant_core::protocol::{Headers, Profile, TokenReply, read_token_reply};
+use regrant_core::{Answer, Applied, Cause, Failure, Grant, RefusalKind, Timestamp};
 
 fn reply(status: u16, body: &str) -> TokenReply<'_> {
     TokenReply { status, body: body.as_bytes(), ..TokenReply::default() }
 }
 
+fn read(reply: &TokenReply<'_>) -> (Answer, &'static str) {
+    let reading = read_token_reply(reply, None);
+    // A rule of the default table: there are not many.
+    (reading.answer, reading.rule.into_owned().leak())
+}
+
 #[track_caller]
 fn granted(reply: &TokenReply<'_>) -> Grant {
-    match read_token_reply(reply) {
+    match read(reply) {
         (Answer::Granted(grant), "granted") => grant,
         other => panic!("{other:?}"),
     }
@@ -19,7 +25,7 @@ fn granted(reply: &TokenReply<'_>) -> Grant {
 
 #[track_caller]
 fn refused(reply: &TokenReply<'_>) -> (String, RefusalKind, &'static str) {
-    match read_token_reply(reply) {
+    match read(reply) {
         (Answer::Refused(refusal), rule) => (refusal.code, refusal.kind, rule),
         other => panic!("{other:?}"),
     }
@@ -27,7 +33,7 @@ fn refused(reply: &TokenReply<'_>) -> (String, RefusalKind, &'static str) {
 
 #[track_caller]
 fn failed(reply: &TokenReply<'_>) -> (Failure, &'static str) {
-    match read_token_reply(reply) {
+    match read(reply) {
         (Answer::Failed(failure), rule) => (failure, rule),
         other => panic!("{other:?}"),
     }
@@ -84,23 +90,25 @@ fn a_token_written_with_escapes_is_the_token() {
 #[test]
 fn a_form_is_read_where_the_answer_does_not_deny_that_it_is_one() {
     let form = reply(200, "access_token=a%2F2&token_type=bearer&expires_in=60&scope=a+b");
-    for content_type in
-        [None, Some("application/x-www-form-urlencoded; charset=utf-8"), Some("Text/Plain")]
-    {
-        let grant = granted(&TokenReply { content_type, ..form });
+    for content_type in ["", "application/x-www-form-urlencoded; charset=utf-8", "Text/Plain"] {
+        let headers: Headers<'_> = &[("Content-Type", content_type.as_bytes())];
+        let grant = granted(&TokenReply { headers, ..form });
         assert_eq!(grant.access_token.expose(), "a/2");
         assert_eq!(grant.scope.as_deref(), Some("a b"));
     }
-    for content_type in [Some("text/html"), Some("application/json")] {
-        let outcome = outcome(&TokenReply { content_type, ..form });
+    granted(&form);
+    for content_type in ["text/html", "application/json"] {
+        let headers: Headers<'_> = &[("Content-Type", content_type.as_bytes())];
+        let outcome = outcome(&TokenReply { headers, ..form });
         assert_eq!(outcome, (Cause::NotOauth, Applied::Perhaps, "no_grant"));
     }
 }
 
 #[test]
 fn json_is_read_whatever_the_answer_calls_it() {
-    for content_type in [None, Some("text/html"), Some("text/plain"), Some("nonsense")] {
-        granted(&TokenReply { content_type, ..reply(200, "\u{feff}{\"access_token\":\"a2\"}") });
+    for content_type in ["", "text/html", "text/plain", "nonsense"] {
+        let headers: Headers<'_> = &[("content-type", content_type.as_bytes())];
+        granted(&TokenReply { headers, ..reply(200, "\u{feff}{\"access_token\":\"a2\"}") });
     }
 }
 
@@ -179,7 +187,7 @@ fn a_new_refresh_token_beside_an_unusable_access_token_is_kept() {
     for (token_type, dpop_required) in [("mac", false), ("Bearer", true)] {
         let body =
             format!(r#"{{"access_token":"a2","token_type":"{token_type}","refresh_token":"r2"}}"#);
-        match read_token_reply(&TokenReply { dpop_required, ..reply(200, &body) }) {
+        match read(&TokenReply { dpop_required, ..reply(200, &body) }) {
             (Answer::Unusable { refresh_token, failure }, "token_type") => {
                 assert_eq!(refresh_token.expose(), "r2");
                 assert_eq!((failure.cause, failure.applied), (Cause::NotOauth, Applied::Perhaps));
@@ -308,14 +316,68 @@ fn a_code_beside_an_access_token_is_neither() {
 #[test]
 fn a_nonce_is_wanted_only_with_one_good_nonce_at_hand() {
     let wanted = reply(400, r#"{"error":"use_dpop_nonce"}"#);
-    let nonces: [&[u8]; 1] = [b"eyJ7S_zG.eyJH0-Z"];
-    let with = TokenReply { dpop_nonces: &nonces, ..wanted };
-    assert!(matches!(read_token_reply(&with), (Answer::NonceWanted, "nonce_wanted")));
-    let bad: [&[&[u8]]; 5] = [&[b"a", b"b"], &[b""], &[b"bad\"nonce"], &[b"a b"], &[&[b'a'; 1025]]];
-    for dpop_nonces in bad {
-        let (cause, _, rule) = outcome(&TokenReply { dpop_nonces, ..wanted });
+    let with = TokenReply { headers: &[("DPoP-Nonce", b"eyJ7S_zG.eyJH0-Z")], ..wanted };
+    let reading = read_token_reply(&with, None);
+    assert!(matches!(reading.answer, Answer::NonceWanted), "{reading:?}");
+    assert_eq!(reading.nonce.as_deref(), Some("eyJ7S_zG.eyJH0-Z"));
+    let long = "a".repeat(1025);
+    for bad in [&["a", "b"][..], &[""], &["bad\"nonce"], &["a b"], &[&long], &[]] {
+        let headers: Vec<_> = bad.iter().map(|nonce| ("dpop-nonce", nonce.as_bytes())).collect();
+        let (cause, _, rule) = outcome(&TokenReply { headers: &headers, ..wanted });
         assert_eq!((cause, rule), (Cause::ClientMisconfigured, "nonce_missing"));
     }
+}
+
+#[test]
+fn a_moment_is_measured_against_the_answers_own_date() {
+    let date = Some(Timestamp::from_millis(1_700_000_000_000));
+    let lifetime = |members: &str, date| {
+        let body = format!(r#"{{"access_token":"a2",{members}}}"#);
+        granted(&TokenReply { date, ..reply(200, &body) }).expires_in.map(|l| l.as_secs())
+    };
+    assert_eq!(lifetime(r#""expires_at":1700003600"#, date), Some(3600));
+    assert_eq!(lifetime(r#""expires_on":"1700003600""#, date), Some(3600));
+    assert_eq!(lifetime(r#""expires_at":1700003600000"#, date), Some(3600));
+    assert_eq!(lifetime(r#""expires_at":1700003600,"expires_in":60"#, date), Some(60));
+    assert_eq!(lifetime(r#""expires_at":1600000000"#, date), None);
+    assert_eq!(lifetime(r#""expires_at":1700003600"#, None), None);
+}
+
+#[test]
+fn a_refresh_tokens_own_lifetime_is_read_by_each_of_its_names() {
+    for name in ["refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"] {
+        let grant = granted(&reply(200, &format!(r#"{{"access_token":"a2","{name}":"1800"}}"#)));
+        assert_eq!(grant.refresh_expires_in, Some(Duration::from_secs(1800)));
+    }
+    let offline = granted(&reply(200, r#"{"access_token":"a2","refresh_expires_in":0}"#));
+    assert_eq!(offline.refresh_expires_in, None);
+}
+
+#[test]
+fn a_provider_is_read_before_the_default_table_and_after_what_none_may_change() {
+    let own = r#"{"name":"own","token":{"rules":[
+        {"name":"all","when":{},"class":"Transient","reason":"why"}]}}"#;
+    let profile = Profile::of(own).unwrap();
+    for (status, rule) in
+        [(200, "own.all"), (400, "own.all"), (503, "own.all"), (511, "network_status")]
+    {
+        let reply = reply(status, r#"{"error":"invalid_grant"}"#);
+        assert_eq!(read_token_reply(&reply, Some(&profile)).rule, rule, "{status}");
+    }
+}
+
+#[test]
+fn a_provider_can_name_the_members_of_its_grant() {
+    let own = r#"{"name":"own","scope_separator":",","token":{"root":"user",
+        "access_token_fields":["jeton"],"token_type_aliases":{"user":"bearer"},
+        "expires_fields":["valid"],"expires_unit":"ms"}}"#;
+    let profile = Profile::of(own).unwrap();
+    let body = r#"{"user":{"jeton":"a2","token_type":"User","valid":60000,"scope":"a,b"}}"#;
+    let reading = read_token_reply(&reply(200, body), Some(&profile));
+    let Answer::Granted(grant) = reading.answer else { panic!("{reading:?}") };
+    assert_eq!((grant.access_token.expose(), &*grant.token_type), ("a2", "bearer"));
+    assert_eq!(grant.expires_in, Some(Duration::from_secs(60)));
+    assert_eq!(grant.scope.as_deref(), Some("a b"));
 }
 
 #[test]
@@ -403,6 +465,6 @@ fn a_code_is_kept_short_and_fit_to_be_shown() {
 fn neither_the_reply_nor_what_was_read_shows_a_token() {
     let body = r#"{"access_token":"canary-a","refresh_token":"canary-r"}"#;
     let reply = reply(200, body);
-    let shown = format!("{reply:?} {:#?}", read_token_reply(&reply));
+    let shown = format!("{reply:?} {:#?}", read_token_reply(&reply, None));
     assert!(!shown.contains("canary"), "{shown}");
 }

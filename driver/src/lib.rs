@@ -22,7 +22,7 @@
 //! # struct Endpoint;
 //! # #[async_trait::async_trait]
 //! # impl TokenEndpoint for Endpoint {
-//! #     async fn refresh(&self, _: &Client, _: &Secret, _: Duration) -> regrant::Answer {
+//! #     async fn renew(&self, _: regrant::Renewing<'_>, _: Duration) -> regrant::Answer {
 //! #         regrant::Answer::Granted(Grant::bearer(Secret::new("second".into())))
 //! #     }
 //! #     async fn revoke(&self, _: &Client, _: &Secret, _: &str, _: Duration) -> bool { true }
@@ -71,8 +71,10 @@ mod clock;
 mod endpoint;
 mod error;
 mod event;
+mod http_date;
 mod lease_lane;
 mod open;
+mod provider;
 mod published;
 mod session;
 mod status;
@@ -83,17 +85,19 @@ mod worker;
 
 pub use change::LoggedOut;
 pub use clock::{SystemClocks, TimeSource, VirtualClocks};
-pub use endpoint::{LATE, TokenEndpoint};
+pub use endpoint::{LATE, Renewing, TokenEndpoint};
 pub use error::{AccessError, ChangeError, NotSaved, OpenError};
 pub use event::{Events, Lagged};
+pub use http_date::{http_date, retry_after};
 pub use open::SessionBuilder;
 pub use published::Access;
 pub use session::Session;
 pub use status::Status;
 
+pub use regrant_core::protocol::{Profile, ProfileError};
 pub use regrant_core::{
     Answer, Applied, Cause, Client, ClientAuthentication, Event, Failure, Grant, Holder,
-    LoginReason, Origin, OriginError, Policy, Refusal, RefusalKind, Rotation, Secret, StateKind,
-    StoreFault, Strength, Timestamp, TokenId, Verdict,
+    LoginReason, Origin, OriginError, Policy, Refusal, RefusalKind, Renewal, Rotation, Secret,
+    StateKind, StoreFault, Strength, Timestamp, TokenId, Verdict,
 };
 pub use regrant_storage::{Capabilities, RefreshLease, StoreError, TokenStore};

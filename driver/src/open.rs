@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::clock::{Clock, SystemClocks, TimeSource};
 use crate::endpoint::TokenEndpoint;
 use crate::error::OpenError;
+use crate::provider::Provider;
 use crate::published::Shared;
 use crate::session::{Session, Tie};
 use crate::task::Task;
@@ -60,7 +61,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The machine's numbers, and what is known of the authorization server.
+    /// The machine's numbers, and what is known of the authorization server. What the profile
+    /// states that the credential's [`Client::profile`](regrant_core::Client) names counts for more.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
@@ -111,6 +113,7 @@ impl SessionBuilder {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(OpenError::Random)?;
         let clock = Arc::new(Clock::new(self.clocks));
+        let provider = Provider::new(self.policy.clone());
         let machine = Machine::new(self.policy, seed, clock.now());
         let shared = Arc::new(Shared::new());
         let (commands, to_do) = mpsc::unbounded_channel();
@@ -123,7 +126,8 @@ impl SessionBuilder {
             clock: Arc::clone(&clock),
             done: ended,
         };
-        let task = Task::new(worker, machine, self.patience, Arc::clone(&shared), to_do, done);
+        let (patience, seen) = (self.patience, Arc::clone(&shared));
+        let task = Task::new(worker, machine, provider, patience, seen, to_do, done);
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(task.run())),
             Err(_) => on_a_thread_of_its_own(task)?,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use regrant_core::{Machine, Origin, Record, Secret, TokenId, Use, View};
+use regrant_core::protocol::Profile;
+use regrant_core::{Machine, Origin, Record, Secret, StateKind, TokenId, Use, View};
 
 /// What the session's task shares with its callers.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Published {
     bound: Vec<Origin>,
     token: Option<Secret>,
     token_type: String,
+    profile: Option<Arc<Profile>>,
     /// How many of the told rejections are in this view.
     heard: u64,
 }
@@ -58,6 +60,16 @@ impl Access {
     /// had now. The server decides.
     pub fn is_stale(&self) -> bool {
         self.stale
+    }
+
+    /// Whether no server has accepted it yet since a refresh brought it.
+    pub fn is_fresh(&self) -> bool {
+        self.published.view.state() == Some(StateKind::Retrying)
+    }
+
+    /// The provider's profile, by which answers are read.
+    pub fn profile(&self) -> Option<&Arc<Profile>> {
+        self.published.profile.as_ref()
     }
 
     /// Whether an acceptance is news. [`Session::report`](crate::Session::report) may be called
@@ -123,7 +135,7 @@ impl Shared {
 
 impl Published {
     /// What the machine shows now, with the rejections that it has heard.
-    pub(crate) fn of(machine: &Machine, heard: u64) -> Self {
+    pub(crate) fn of(machine: &Machine, heard: u64, profile: Option<Arc<Profile>>) -> Self {
         let view = machine.view().clone();
         let bound = machine.record().map(|record: &Record| record.origins.clone());
         let bound = bound.unwrap_or_default();
@@ -132,7 +144,8 @@ impl Published {
             Use::Wait | Use::Login(_) | Use::Blocked { .. } | Use::Foreign => None,
         });
         let (token, token_type) = lent.unzip();
-        Self { view, bound, token, token_type: token_type.unwrap_or_default(), heard }
+        let token_type = token_type.unwrap_or_default();
+        Self { view, bound, token, token_type, profile, heard }
     }
 
     pub(crate) fn view(&self) -> &View {
@@ -157,6 +170,7 @@ impl Published {
         token
             && self.heard == other.heard
             && self.token_type == other.token_type
+            && self.profile.as_ref().map(Arc::as_ptr) == other.profile.as_ref().map(Arc::as_ptr)
             && self.bound == other.bound
             && ours.state() == theirs.state()
             && ours.token_id() == theirs.token_id()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use regrant_core::{Client, Grant, Id, Login, Origin, TokenId, Verdict};
+use regrant_core::{Client, Grant, Id, Login, Origin, Strength, TokenId, Verdict};
 use regrant_storage::{RefreshLease, TokenStore};
 use tokio::sync::oneshot;
 
@@ -124,13 +124,18 @@ impl Session {
             Verdict::Accepted if self.tie.shared.wants_acceptance(id, origin) => {
                 Command::Accepted { id, origin: origin.clone() }
             }
-            Verdict::Rejected(strength) => {
-                // First the mark, so that nobody is lent the token before the task has heard.
-                let marked = self.tie.shared.tell_rejection(id);
-                Command::Rejected { id, origin: origin.clone(), strength, marked }
-            }
+            Verdict::Rejected(strength) => self.rejected(id, origin, strength, None),
             Verdict::Accepted | Verdict::Silent => return,
         };
+        // A session that has ended has nothing to learn.
+        let _ = self.tie.commands.send(command);
+    }
+
+    /// Tells that this origin wants a token with these claims, as the challenge gave them (OpenID
+    /// Connect Core section 5.5): a rejection, after which the refresh asks for them.
+    pub fn report_claims(&self, id: TokenId, origin: &Origin, claims: &str) {
+        let claims = Some(claims.to_owned());
+        let command = self.rejected(id, origin, Strength::Strong, claims);
         // A session that has ended has nothing to learn.
         let _ = self.tie.commands.send(command);
     }
@@ -244,6 +249,18 @@ impl Session {
         }
         // It ends without an answer only if its runtime was shut down.
         answer.await.unwrap_or(Err(NotSaved::UnderWay))
+    }
+
+    fn rejected(
+        &self,
+        id: TokenId,
+        origin: &Origin,
+        strength: Strength,
+        claims: Option<String>,
+    ) -> Command {
+        // First the mark, so that nobody is lent the token before the task has heard.
+        let marked = self.tie.shared.tell_rejection(id);
+        Command::Rejected { id, origin: origin.clone(), strength, claims, marked }
     }
 
     async fn wait(&self, origin: &Origin, than: Option<TokenId>) -> Result<Access, AccessError> {

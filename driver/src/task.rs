@@ -15,11 +15,12 @@ use crate::clock::monotonic;
 use crate::error::{AccessError, NotSaved};
 use crate::event::{Reader, log};
 use crate::lease_lane::{LeaseLane, Op};
+use crate::provider::Provider;
 use crate::published::{Access, Published, Shared};
 use crate::status::Status;
 use crate::trouble::Trouble;
 use crate::waiters::{Waiter, Waiters};
-use crate::worker::{Done, Worker};
+use crate::worker::{Ask, Done, Worker};
 
 /// The longest sleep: 30 s. Timers may stand still in a suspend; after this the clock is seen.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -55,6 +56,8 @@ pub(crate) enum Command {
         id: TokenId,
         origin: Origin,
         strength: Strength,
+        /// The claims that are wanted of the next token.
+        claims: Option<String>,
         /// Whether the mark on the published token was raised for it.
         marked: bool,
     },
@@ -94,6 +97,7 @@ struct Resumed {
 pub(crate) struct Task {
     worker: Worker,
     machine: Machine,
+    provider: Provider,
     patience: Duration,
     shared: Arc<Shared>,
     published: Arc<Published>,
@@ -130,6 +134,7 @@ impl Task {
     pub(crate) fn new(
         worker: Worker,
         machine: Machine,
+        provider: Provider,
         patience: Duration,
         shared: Arc<Shared>,
         commands: UnboundedReceiver<Command>,
@@ -138,6 +143,7 @@ impl Task {
         Self {
             worker,
             machine,
+            provider,
             patience,
             shared,
             published: Arc::default(),
@@ -255,9 +261,9 @@ impl Task {
         match command {
             Command::Access { origin, than, reply } => self.on_access(origin, than, reply),
             Command::Accepted { id, origin } => self.feed(Input::Accepted { id, origin }),
-            Command::Rejected { id, origin, strength, marked } => {
+            Command::Rejected { id, origin, strength, claims, marked } => {
                 self.heard += u64::from(marked);
-                self.feed(Input::Rejected { id, origin, strength });
+                self.feed(Input::Rejected { id, origin, strength, claims });
             }
             Command::Disowned { id, origin, marked } => {
                 self.heard += u64::from(marked);
@@ -306,6 +312,12 @@ impl Task {
 
     fn feed(&mut self, input: Input) {
         self.machine.handle_input(input, self.worker.clock.now());
+        // The record may name another profile now. What the machine has begun by the old one's
+        // numbers, nothing has answered yet.
+        let named = self.machine.record().and_then(|record| record.client.profile.as_deref());
+        if let Some(policy) = self.provider.follow(named) {
+            self.machine.set_policy(policy);
+        }
         self.drain();
     }
 
@@ -337,8 +349,9 @@ impl Task {
             Action::Release => self.lease.push(Op::Release { id, deadline }, worker),
             Action::Load => worker.load(id, deadline),
             Action::Save { record, over } => worker.save(id, record, over, deadline),
-            Action::Ask { client, refresh_token } => {
-                worker.ask(id, client, refresh_token, deadline);
+            Action::Ask { client, refresh_token, claims } => {
+                let profile = self.provider.profile();
+                worker.ask(id, Ask { client, refresh_token, claims, profile }, deadline);
             }
             Action::Revoke { client, token, hint } => {
                 self.changes.revoking(id);
@@ -379,7 +392,7 @@ impl Task {
     }
 
     fn publish(&mut self) -> bool {
-        let published = Published::of(&self.machine, self.heard);
+        let published = Published::of(&self.machine, self.heard, self.provider.profile());
         if published.is(&self.published) {
             return false;
         }

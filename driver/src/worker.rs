@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use regrant_core::protocol::Profile;
 use regrant_core::{
     Answer, Applied, Cause, Client, Failure, Outcome, Over, Record, Secret, StoreFault, Timestamp,
 };
@@ -11,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::endpoint::{LATE, TokenEndpoint};
+use crate::endpoint::{LATE, Renewing, TokenEndpoint};
 use crate::lease_lane::LeaseDone;
 use crate::trouble::Side;
 
@@ -24,6 +25,15 @@ pub(crate) struct Worker {
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) done: UnboundedSender<Done>,
+}
+
+/// A token request that the machine wants sent.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) client: Box<Client>,
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) claims: Option<String>,
+    pub(crate) profile: Option<Arc<Profile>>,
 }
 
 /// A job has ended.
@@ -107,7 +117,7 @@ impl Worker {
     }
 
     /// The answer is listened for past the deadline, until the grace for late ones is over.
-    pub(crate) fn ask(&self, id: u64, client: Box<Client>, token: Secret, deadline: Timestamp) {
+    pub(crate) fn ask(&self, id: u64, ask: Ask, deadline: Timestamp) {
         // A request that died may have been sent.
         let died = failed(Cause::NoAnswer, Applied::Perhaps);
         let promise = self.promise(id, Outcome::Answered(died), None);
@@ -118,7 +128,13 @@ impl Worker {
             let answer = if within.is_zero() {
                 failed(Cause::Unreachable, Applied::No)
             } else {
-                let ask = worker.endpoint.refresh(&client, &token, within);
+                let with = Renewing {
+                    client: &ask.client,
+                    refresh_token: ask.refresh_token.as_ref(),
+                    claims: ask.claims.as_deref(),
+                    profile: ask.profile.as_deref(),
+                };
+                let ask = worker.endpoint.renew(with, within);
                 // A second more than the endpoint has, so that its own word comes first.
                 match timeout(within + LATE + Duration::from_secs(1), ask).await {
                     Ok(answer) => answer,
@@ -184,9 +200,10 @@ mod tests {
 
     #[async_trait]
     impl TokenEndpoint for Endpoint {
-        async fn refresh(&self, _: &Client, token: &Secret, _: Duration) -> Answer {
+        async fn renew(&self, with: Renewing<'_>, _: Duration) -> Answer {
             assert!(!self.dies, "as the test wants it");
-            Answer::Granted(regrant_core::Grant::bearer(token.clone()))
+            let token = with.refresh_token.unwrap().clone();
+            Answer::Granted(regrant_core::Grant::bearer(token))
         }
 
         async fn revoke(&self, _: &Client, _: &Secret, _: &str, _: Duration) -> bool {
@@ -210,8 +227,9 @@ mod tests {
 
     async fn asked(dies: bool, deadline: u64) -> Answer {
         let (worker, mut ended) = worker(dies);
-        let token = Secret::new("rt".into());
-        worker.ask(1, Box::default(), token, Timestamp::from_millis(deadline));
+        let refresh_token = Some(Secret::new("rt".into()));
+        let ask = Ask { client: Box::default(), refresh_token, claims: None, profile: None };
+        worker.ask(1, ask, Timestamp::from_millis(deadline));
         match ended.recv().await.unwrap() {
             Done::Action { id: 1, outcome: Outcome::Answered(answer), .. } => answer,
             other => panic!("{other:?}"),

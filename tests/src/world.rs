@@ -320,6 +320,7 @@ impl World {
                         Action::Load => Op::Load,
                         Action::Save { record, over } => Op::Save { record, over },
                         Action::Ask { refresh_token, .. } => {
+                            let refresh_token = refresh_token.expect("of a refresh");
                             Op::Ask { refresh_token: refresh_token.expose().to_owned(), deadline }
                         }
                         Action::Revoke { token, .. } => {
@@ -503,7 +504,7 @@ impl World {
         match verdict {
             Verdict::Accepted => self.tell(process, Input::Accepted { id, origin }),
             Verdict::Rejected(strength) => {
-                self.tell(process, Input::Rejected { id, origin, strength });
+                self.tell(process, Input::Rejected { id, origin, strength, claims: None });
             }
             Verdict::Silent => {}
         }

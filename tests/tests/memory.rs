@@ -115,7 +115,7 @@ async fn what_was_dropped_is_nowhere_in_memory() {
     body.extend(refresh.bytes());
     body.extend_from_slice(br#""}"#);
     let reply = TokenReply { status: 200, body: &body, ..TokenReply::default() };
-    let (Answer::Granted(grant), _) = protocol::read_token_reply(&reply) else {
+    let Answer::Granted(grant) = protocol::read_token_reply(&reply, None).answer else {
         panic!("the answer is a grant")
     };
     let read = access.found();
@@ -129,9 +129,9 @@ async fn what_was_dropped_is_nowhere_in_memory() {
     let mut sent_by = Client::new("https://as.example/token", "client");
     sent_by.client_secret = Some(client.secret());
     sent_by.authentication = regrant_core::ClientAuthentication::ClientSecretBasic;
-    drop(protocol::refresh_request(&sent_by, &refresh.secret()));
+    drop(protocol::token_request(&sent_by, Some(&refresh.secret()), None, None));
     sent_by.authentication = regrant_core::ClientAuthentication::ClientSecretPost;
-    drop(protocol::refresh_request(&sent_by, &refresh.secret()));
+    drop(protocol::token_request(&sent_by, Some(&refresh.secret()), None, None));
     drop(sent_by);
     for (what, needle) in needles {
         assert_eq!(needle.found(), 0, "{what}: making a request");

@@ -332,6 +332,7 @@ fn mismatching_store_is_no_endless_loop() {
                         id: rec.token_id(),
                         origin: origin("x"),
                         strength: Strength::Strong,
+                        claims: None,
                     },
                     now,
                 );
@@ -387,7 +388,7 @@ fn successor_of_an_unusable_answer_is_not_lost() {
                             })
                         } else {
                             assert_eq!(
-                                refresh_token.expose(),
+                                refresh_token.unwrap().expose(),
                                 "next",
                                 "the spent one is redeemed again"
                             );
@@ -405,6 +406,7 @@ fn successor_of_an_unusable_answer_is_not_lost() {
                         id: rec.token_id(),
                         origin: origin("x"),
                         strength: Strength::Strong,
+                        claims: None,
                     },
                     now,
                 );

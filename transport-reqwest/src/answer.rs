@@ -1,9 +1,10 @@
 //! What an API's answer says about the token, without taking anything from its reader.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use regrant::{Strength, Verdict};
-use regrant_core::protocol::{ApiReply, read_api_reply};
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
+use regrant::{Profile, Strength, Verdict, retry_after};
+use regrant_core::protocol::{ApiReading, ApiReply, read_api_reply};
 use reqwest::{Body, Response, ResponseBuilderExt as _};
 
 use crate::body::{Replayed, Rest};
@@ -12,61 +13,70 @@ use crate::body::{Replayed, Rest};
 const CAP: usize = 64 << 10;
 
 /// What the answer to a request that carried a token says about it, and the answer again.
-pub(crate) async fn judge(response: Response, scheme: &str) -> (Verdict, Response) {
-    let (verdict, rule) = read(&response, scheme, &[]);
-    if !may_say_more(&response, verdict) {
-        log(&response, verdict, rule);
-        return (verdict, response);
+pub(crate) async fn judge(
+    response: Response,
+    scheme: &str,
+    profile: Option<&Profile>,
+) -> (ApiReading<'static>, Response) {
+    let reading = read(&response, scheme, &[], profile);
+    let status = response.status().as_u16();
+    let wanted = profile.is_some_and(|profile| profile.reads_body(status))
+        || (matches!(status, 401 | 403 | 429)
+            && reading.verdict != Verdict::Rejected(Strength::Strong));
+    if !wanted || !is_short(&response) {
+        log(status, &reading);
+        return (reading, response);
     }
     let (start, response) = peek(response).await;
-    let (verdict, rule) = match &start {
-        Some(start) => read(&response, scheme, start),
-        None => (verdict, rule),
+    let reading = match &start {
+        Some(start) => read(&response, scheme, start, profile),
+        None => reading,
     };
-    log(&response, verdict, rule);
-    (verdict, response)
+    log(status, &reading);
+    (reading, response)
 }
 
-fn log(response: &Response, verdict: Verdict, rule: &str) {
-    let status = response.status().as_u16();
-    tracing::debug!(target: "regrant", status, ?verdict, rule, "the API answered");
+fn log(status: u16, reading: &ApiReading<'_>) {
+    let (rule, reason) = (&*reading.rule, reading.reason.as_deref());
+    let (class, verdict) = (reading.class.as_str(), reading.verdict);
+    tracing::debug!(target: "regrant", status, ?verdict, class, rule, reason, "the API answered");
 }
 
-fn read(response: &Response, scheme: &str, body: &[u8]) -> (Verdict, &'static str) {
+fn read(
+    response: &Response,
+    scheme: &str,
+    body: &[u8],
+    profile: Option<&Profile>,
+) -> ApiReading<'static> {
     let headers = response.headers();
-    let lines =
-        |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
-    let is_zero = |line: &HeaderValue| line.as_bytes().trim_ascii() == b"0";
-    let (verdict, _, rule) = read_api_reply(&ApiReply {
+    let lines: Vec<_> =
+        headers.iter().map(|(name, line)| (name.as_str(), line.as_bytes())).collect();
+    let reply = ApiReply {
         scheme: Some(scheme),
         status: response.status().as_u16(),
-        www_authenticate: &lines(WWW_AUTHENTICATE.as_str()),
-        dpop_nonces: &lines("dpop-nonce"),
-        grpc_statuses: &lines("grpc-status"),
-        content_type: headers.get(CONTENT_TYPE).and_then(|line| line.to_str().ok()),
-        retry_after: headers.contains_key(RETRY_AFTER),
-        exhausted: headers.get("x-ratelimit-remaining").is_some_and(is_zero),
+        headers: &lines,
+        retry_after: wait(headers),
         body,
-    });
-    (verdict, rule)
+    };
+    read_api_reply(&reply, profile).into_owned()
 }
 
-/// Whether the body could change the verdict: some APIs put the code there alone. One that may
-/// never end is left alone.
-fn may_say_more(response: &Response, verdict: Verdict) -> bool {
-    if !matches!(response.status().as_u16(), 401 | 403)
-        || verdict == Verdict::Rejected(Strength::Strong)
-    {
-        return false;
+/// `Retry-After`, measured against the answer's own `Date`.
+pub(crate) fn wait(headers: &HeaderMap) -> Option<std::time::Duration> {
+    let text = |name| headers.get(name).and_then(|line: &HeaderValue| line.to_str().ok());
+    retry_after(text(RETRY_AFTER)?, text(DATE))
+}
+
+/// Whether the body is one that can be read ahead. One that may never end is left alone.
+fn is_short(response: &Response) -> bool {
+    if let Some(length) = response.content_length() {
+        return (1..=CAP as u64).contains(&length);
     }
-    match response.content_length() {
-        Some(length) => (1..=CAP as u64).contains(&length),
-        None => response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|line| line.to_str().ok())
-            .is_some_and(|line| line.to_ascii_lowercase().contains("json")),
-    }
+    let line = response.headers().get(CONTENT_TYPE).and_then(|line| line.to_str().ok());
+    line.is_some_and(|line| {
+        let line = line.to_ascii_lowercase();
+        line.contains("json") || line.contains("xml")
+    })
 }
 
 /// The whole body, if it is short, and the response with its body as if it had not been read.
@@ -117,8 +127,8 @@ mod tests {
     async fn the_challenge_decides_without_a_look_at_the_body() {
         let challenge = [("www-authenticate", "Bearer error=\"invalid_token\"")];
         let answer = response(401, &challenge, "body".into());
-        let (verdict, answer) = judge(answer, "Bearer").await;
-        assert_eq!(verdict, Verdict::Rejected(Strength::Strong));
+        let (reading, answer) = judge(answer, "Bearer", None).await;
+        assert_eq!(reading.verdict, Verdict::Rejected(Strength::Strong));
         assert_eq!(answer.text().await.unwrap(), "body");
     }
 
@@ -126,8 +136,8 @@ mod tests {
     async fn a_code_in_the_body_counts_and_the_body_stays_whole() {
         let json = r#"{"error":"invalid_token"}"#;
         for status in [401, 403] {
-            let (verdict, answer) = judge(response(status, &[], json.into()), "Bearer").await;
-            assert_eq!(verdict, Verdict::Rejected(Strength::Strong));
+            let (reading, answer) = judge(response(status, &[], json.into()), "Bearer", None).await;
+            assert_eq!(reading.verdict, Verdict::Rejected(Strength::Strong));
             assert_eq!(answer.url().as_str(), "https://api.example/x");
             assert_eq!(answer.extensions().get::<&str>(), Some(&"kept"));
             assert_eq!(answer.content_length(), Some(json.len() as u64));
@@ -138,8 +148,8 @@ mod tests {
     #[tokio::test]
     async fn a_long_body_is_no_evidence_and_stays_whole() {
         let long = "x".repeat(CAP + 1);
-        let (verdict, answer) = judge(response(401, &[], long.clone().into()), "Bearer").await;
-        assert_eq!(verdict, Verdict::Rejected(Strength::Weak));
+        let (reading, answer) = judge(response(401, &[], long.clone().into()), "Bearer", None).await;
+        assert_eq!(reading.verdict, Verdict::Rejected(Strength::Weak));
         assert_eq!(answer.text().await.unwrap(), long);
     }
 
@@ -151,8 +161,8 @@ mod tests {
             Rest::Body(Body::wrap_stream(Two(vec![long.clone(), long.clone()]))),
         );
         let json = [("content-type", "application/problem+json")];
-        let (verdict, answer) = judge(response(401, &json, Body::wrap(body)), "Bearer").await;
-        assert_eq!(verdict, Verdict::Rejected(Strength::Weak));
+        let (reading, answer) = judge(response(401, &json, Body::wrap(body)), "Bearer", None).await;
+        assert_eq!(reading.verdict, Verdict::Rejected(Strength::Weak));
         assert_eq!(answer.bytes().await.unwrap().len(), 1 + 2 * long.len());
     }
 
@@ -161,8 +171,8 @@ mod tests {
         let broken = Rest::Broken(Some("cut".into()));
         let body = Body::wrap(Replayed::new(Bytes::from_static(b"{\"er"), broken));
         let json = [("content-type", "application/json")];
-        let (verdict, mut answer) = judge(response(401, &json, body), "Bearer").await;
-        assert_eq!(verdict, Verdict::Rejected(Strength::Weak));
+        let (reading, mut answer) = judge(response(401, &json, body), "Bearer", None).await;
+        assert_eq!(reading.verdict, Verdict::Rejected(Strength::Weak));
         assert_eq!(answer.chunk().await.unwrap().unwrap(), "{\"er");
         assert!(answer.chunk().await.is_err());
     }

@@ -56,10 +56,9 @@ mod error;
 mod marks;
 mod middleware;
 mod origin;
-mod retry_after;
 mod token_client;
 
 pub use error::RequestError;
-pub use marks::{NotReplayable, Rejected, RetryMark};
+pub use marks::{Judged, NotReplayable, Rejected, RetryMark};
 pub use middleware::{Middleware, client, client_builder};
 pub use token_client::TokenClient;

@@ -1,6 +1,7 @@
 //! What a caller may tell about a request, and what it may be told with an answer.
 
 use regrant::AccessError;
+use regrant_core::protocol::ApiReading;
 
 /// Put on a request (`RequestBuilder::with_extension`), it declares that the request must not be
 /// sent a second time, though its body could be.
@@ -15,6 +16,18 @@ pub struct NotReplayable;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryMark;
+
+/// Found in the extensions of every response to a request that carried a token: what the answer
+/// says about it, by the provider's profile where the credential has one.
+///
+/// It tells a missing scope, a step-up and a rate limit apart, and what is wanted. Only regrant
+/// asks for new tokens; what needs the user is the host's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Judged {
+    /// The reading of the caller's answer.
+    pub reading: ApiReading<'static>,
+}
 
 /// Found in the extensions of a response: the API rejects fresh tokens too. Sending the request
 /// anew is not worth it; audience, scope or account is wrong there.

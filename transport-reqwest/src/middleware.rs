@@ -7,11 +7,13 @@ use regrant::{Access, AccessError, Origin, Session, TokenId, Verdict};
 use regrant_core::{Next, Passage};
 use reqwest::{ClientBuilder, Request, Response, redirect};
 use reqwest_middleware::{ClientWithMiddleware, Result};
+use tokio::time::sleep;
+use tracing::{debug, info};
 use zeroize::Zeroizing;
 
 use crate::answer::judge;
 use crate::error::RequestError;
-use crate::marks::{NotReplayable, Rejected, RetryMark};
+use crate::marks::{Judged, NotReplayable, Rejected, RetryMark};
 use crate::origin::origin_of;
 
 /// A client whose requests carry the session's token wherever the credential is bound to, and are
@@ -80,15 +82,34 @@ impl Middleware {
         loop {
             let sent = access.id();
             let scheme = scheme(&access).to_owned();
+            let (fresh, profile) = (access.is_fresh(), access.profile().cloned());
             request.headers_mut().insert(AUTHORIZATION, authorization(&access)?);
             // Nothing is lent while the request is out.
             drop(access);
             let response = next.clone().run(request, extensions).await?;
-            let (verdict, mut response) = judge(response, &scheme).await;
+            let (reading, mut response) = judge(response, &scheme, profile.as_deref()).await;
             // An answer from elsewhere counts for nothing.
             let here = origin_of(response.url()).is_some_and(|from| from == *origin);
-            let verdict = if here { verdict } else { Verdict::Silent };
-            self.session.report(sent, origin, verdict);
+            let verdict = if here { reading.verdict } else { Verdict::Silent };
+            let lag = profile.as_ref().map(|profile| profile.fresh_token_lag());
+            if let Some(wait) = passage.lags(fresh, verdict, lag.unwrap_or_default())
+                && let Some(again) = spare.as_ref().and_then(Request::try_clone)
+                && let Ok(same) = self.session.access(origin).await
+            {
+                debug!(target: "regrant", ?wait, "the token may be too new for this API");
+                sleep(wait).await;
+                (request, access) = (again, same);
+                continue;
+            }
+            match &reading.claims {
+                Some(claims) if here => self.session.report_claims(sent, origin, claims),
+                Some(_) | None => self.session.report(sent, origin, verdict),
+            }
+            if reading.resource_metadata.is_some() {
+                // Not fetched: an API could name any authorization server.
+                info!(target: "regrant", %origin, "the API says where it is described");
+            }
+            response.extensions_mut().insert(Judged { reading });
             let step = passage.answered(sent, verdict);
             if step == Next::Deliver {
                 return Ok(response);

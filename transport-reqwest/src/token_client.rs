@@ -7,20 +7,22 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use http::{HeaderMap, Method};
-use regrant::{Answer, Applied, Cause, Client, Failure, LATE, Secret, TokenEndpoint};
+use regrant::{
+    Answer, Applied, Cause, Client, Failure, LATE, Renewing, Secret, TokenEndpoint, http_date,
+};
 use regrant_core::protocol::{
-    TokenReply, TokenRequest, read_token_reply, refresh_request, revocation_request,
+    TokenReply, TokenRequest, read_token_reply, revocation_request, token_request,
 };
 use reqwest::{Body, ClientBuilder, Request, Response, redirect, retry};
 use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::answer::wait;
 use crate::body::Watched;
 use crate::origin::origin_of;
-use crate::retry_after::retry_after;
 
 /// The most of an answer that is read: 1 MiB and one byte, by which the reader knows that there
 /// was more.
@@ -135,11 +137,12 @@ impl TokenClient {
 
 #[async_trait]
 impl TokenEndpoint for TokenClient {
-    async fn refresh(&self, client: &Client, refresh_token: &Secret, within: Duration) -> Answer {
-        let message = refresh_request(client, refresh_token);
+    async fn renew(&self, with: Renewing<'_>, within: Duration) -> Answer {
+        let Renewing { client, refresh_token, claims, profile, .. } = with;
+        let message = token_request(client, refresh_token, claims, profile);
         let listening = within + LATE;
         match self.send(&client.token_endpoint, &message, within, listening).await {
-            Ok(reply) => reply.answer(),
+            Ok(reply) => reply.answer(&with, message.scope_sent),
             Err(NoAnswer { cause, applied }) => {
                 debug!(target: "regrant", %cause, ?applied, "no answer of the token endpoint");
                 Answer::Failed(Failure { cause, applied, retry_after: None, code: None })
@@ -166,23 +169,23 @@ impl TokenEndpoint for TokenClient {
 }
 
 impl Reply {
-    fn answer(&self) -> Answer {
-        let nonces: Vec<_> = self.lines("dpop-nonce").collect();
-        let content_type = self.headers.get(CONTENT_TYPE).and_then(|line| line.to_str().ok());
-        let (answer, rule) = read_token_reply(&TokenReply {
+    fn answer(&self, with: &Renewing<'_>, scope_sent: bool) -> Answer {
+        let lines: Vec<_> =
+            self.headers.iter().map(|(name, line)| (name.as_str(), line.as_bytes())).collect();
+        let date = self.headers.get(DATE).and_then(|line| http_date(line.to_str().ok()?));
+        let reply = TokenReply {
             status: self.status,
-            content_type,
-            retry_after: retry_after(&self.headers),
-            dpop_nonces: &nonces,
+            headers: &lines,
+            retry_after: wait(&self.headers),
+            date,
             body: &self.body,
-            ..TokenReply::default()
-        });
-        debug!(target: "regrant", status = self.status, rule, "the token endpoint answered");
-        answer
-    }
-
-    fn lines(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
-        self.headers.get_all(name).iter().map(HeaderValue::as_bytes)
+            scope_sent,
+            dpop_required: with.client.dpop,
+        };
+        let reading = read_token_reply(&reply, with.profile);
+        let (status, rule, reason) = (self.status, &*reading.rule, reading.reason.as_deref());
+        debug!(target: "regrant", status, rule, reason, "the token endpoint answered");
+        reading.answer
     }
 }
 
@@ -235,7 +238,8 @@ mod tests {
         // The system takes the connection and the request, and nobody ever reads it.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
-        let message = refresh_request(&Client::default(), &Secret::new("rt".into()));
+        let token = Secret::new("rt".into());
+        let message = token_request(&Client::default(), Some(&token), None, None);
         let (within, listening) = (Duration::from_secs(10), Duration::from_millis(50));
         let sent = TokenClient::new().unwrap().send(&endpoint, &message, within, listening).await;
         let Err(NoAnswer { cause, applied }) = sent else { panic!("who answered?") };

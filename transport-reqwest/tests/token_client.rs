@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use regrant::{
-    Answer, Applied, Cause, Client, ClientAuthentication, Failure, Secret, TokenEndpoint as _,
+    Answer, Applied, Cause, Client, ClientAuthentication, Failure, Renewing, Secret, TokenEndpoint as _,
 };
 use regrant_reqwest::TokenClient;
 use regrant_sandbox::{ApiConfig, Config, Fault, Sandbox};
@@ -29,7 +29,7 @@ fn token_client() -> TokenClient {
 }
 
 async fn refresh(client: &Client, token: &Secret, within: Duration) -> Answer {
-    token_client().refresh(client, token, within).await
+    token_client().renew(Renewing::refresh(client, token), within).await
 }
 
 /// The failure that this fault makes, and how many requests came.

@@ -17,20 +17,23 @@ use crate::args::{Auth, Import};
 use crate::error::Failure;
 use crate::explain;
 use crate::store::Store;
+use crate::profile;
 use crate::time;
 
 /// The longest client secret: 64 KiB, which also holds a key that somebody names by mistake.
 const LONGEST_SECRET: u64 = 1 << 16;
 
 pub(super) async fn run(import: &Import, context: &Context) -> Result<(), Failure> {
-    let client = client(import, context.global.profile.as_deref())?;
+    let profile = profile::chosen(context.global.profile.as_deref())?;
+    let (named, profile) = profile.unzip();
+    let client = client(import, named.as_deref())?;
     let origins = import.apis.iter().map(|api| origin(api)).collect::<Result<Vec<_>, _>>()?;
     // Opened first, which makes no file: a passphrase can come before the response on standard
     // input.
     let store = context.store().await?;
     let grant = match &import.from_file {
         Some(path) => file::grant(path, &import.map, time::now())?,
-        None => response::grant(&response::response(context.output)?)?,
+        None => response::grant(&response::response(context.output)?, profile.as_ref())?,
     };
 
     let is_first = store.recorded().source().is_none();

@@ -128,8 +128,8 @@ fn origin(url: &str) -> Result<Origin, Trouble> {
 fn grant(response: &Value) -> Result<Grant, Trouble> {
     let body = response.to_string();
     let reply = TokenReply { status: 200, body: body.as_bytes(), ..TokenReply::default() };
-    match read_token_reply(&reply) {
-        (Answer::Granted(grant), _) => Ok(grant),
+    match read_token_reply(&reply, None).answer {
+        Answer::Granted(grant) => Ok(grant),
         _ => Err(Trouble::NoTokens),
     }
 }

@@ -455,8 +455,7 @@ impl Machine {
         let applies = match ending {
             // The authorization server refused the refresh token that the store holds now.
             Ending::Refused { .. } => {
-                record.incarnation == asked.incarnation
-                    && record.refresh_token.as_ref().is_some_and(|token| token.is(&asked.sent))
+                record.incarnation == asked.incarnation && asked.was_made_of(record)
             }
             Ending::Failed { .. } => {
                 record.attempt.as_ref().is_some_and(|intent| intent.nonce == asked.nonce)

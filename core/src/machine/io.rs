@@ -1,6 +1,7 @@
 //! What goes into the machine and what comes out.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 
 use crate::client::Client;
 use crate::fault::StoreFault;
@@ -48,6 +49,8 @@ pub enum Input {
         origin: Origin,
         /// How sure that is.
         strength: Strength,
+        /// The claims that it wants of the next token, if it named some.
+        claims: Option<String>,
     },
     /// Somebody outside says that the token was rejected: a script that was given the token, for
     /// one. Its requests are not seen here, so a rejection of the next token says nothing about
@@ -113,12 +116,15 @@ pub enum Action {
         /// What must be there.
         over: Over,
     },
-    /// Send a token request (RFC 6749 section 6).
+    /// Send a token request.
     Ask {
         /// Who asks, and where.
         client: Box<Client>,
-        /// What with.
-        refresh_token: Secret,
+        /// What with (RFC 6749 section 6); none where the client asks again with its own
+        /// credentials (section 4.4).
+        refresh_token: Option<Secret>,
+        /// The claims that an API wants of the token.
+        claims: Option<String>,
     },
     /// Revoke a token (RFC 7009).
     Revoke {

@@ -10,14 +10,15 @@ use core::time::Duration;
 use super::errands::{Errand, Lane, What, Whose};
 use super::states::{Begin, Current, End};
 use super::watch::Need;
-use super::{Action, Event, Machine, OVERDUE, Outcome, Over, Policy, Rotation};
-use crate::client::Client;
+use super::{Action, Event, Machine, OVERDUE, Outcome, Over, Policy};
+use crate::client::{Client, Renewal};
 use crate::fault::StoreFault;
 use crate::grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind};
 use crate::id::Id;
 use crate::reason::{Cause, LoginReason};
 use crate::record::{CoolDown, Intent, Record, Refresh};
 use crate::secret::Secret;
+use crate::server::Rotation;
 use crate::time::Timestamp;
 
 /// How often a record is judged anew over what other processes left, before the job gives up: 32,
@@ -105,7 +106,10 @@ pub(super) struct Asked {
     pub(super) incarnation: Id,
     pub(super) generation: u64,
     pub(super) nonce: Id,
-    pub(super) sent: Secret,
+    /// None where the client asks with its own credentials: nothing is spent then, so nothing is
+    /// ever in doubt.
+    pub(super) sent: Option<Secret>,
+    pub(super) claims: Option<String>,
     pub(super) client: Box<Client>,
     pub(super) subject: Option<String>,
     /// Just before the last try was sent.
@@ -123,6 +127,15 @@ impl Asked {
         record.incarnation == self.incarnation
             && !record.is_logged_out()
             && record.generation <= self.generation
+    }
+
+    /// Whether the record still holds what the request was made of.
+    pub(super) fn was_made_of(&self, record: &Record) -> bool {
+        match (&self.sent, &record.refresh_token) {
+            (Some(sent), Some(held)) => held.is(sent),
+            (Some(_), None) => false,
+            (None, _) => record.generation == self.generation,
+        }
     }
 }
 
@@ -314,6 +327,7 @@ impl Machine {
 
     /// A grant is saved, unless it is for somebody else.
     fn granted(&mut self, asked: Asked, grant: Grant) {
+        self.claims_granted = asked.claims.as_ref().map(|_| asked.generation + 1);
         let stranger = match (&asked.subject, &grant.subject) {
             (Some(ours), Some(theirs)) => ours != theirs,
             (None, _) | (_, None) => false,
@@ -502,13 +516,15 @@ impl Machine {
                 return;
             }
         }
-        let Some(sent) = candidate.record.refresh_token.clone() else { return self.release() };
+        let by_token = candidate.record.client.renewal == Renewal::RefreshToken;
+        let sent = candidate.record.refresh_token.clone().filter(|_| by_token);
+        let claims = self.claims.iter().rev().find_map(|claim| claim.claims.clone());
         let crash = open.is_some();
         let in_doubt = match candidate.record.refresh {
             Refresh::InDoubt { since } => Some(since),
             Refresh::Usable | Refresh::Dead { .. } | Refresh::Absent => None,
         };
-        let doubt = in_doubt.or(open.map(|intent| intent.at));
+        let doubt = in_doubt.or(open.map(|intent| intent.at)).filter(|_| by_token);
         let nonce = self.random.id();
         let intent = Intent {
             nonce,
@@ -523,6 +539,7 @@ impl Machine {
             generation: candidate.record.generation,
             nonce,
             sent,
+            claims,
             client: Box::new(candidate.record.client.clone()),
             subject: candidate.record.subject.clone(),
             asked_at: now,
@@ -591,6 +608,7 @@ impl Machine {
         let action = Action::Ask {
             client: attempt.asked.client.clone(),
             refresh_token: attempt.asked.sent.clone(),
+            claims: attempt.asked.claims.clone(),
         };
         let id = self.act(action, attempt.deadline);
         attempt.asked.id = id;
@@ -642,7 +660,11 @@ impl Machine {
     fn failed(&mut self, mut attempt: Box<Attempt>, failure: Failure) {
         attempt.failed = true;
         let now = self.now;
+        let spends = attempt.asked.sent.is_some();
         let delay = match failure.applied {
+            Applied::Perhaps | Applied::PerhapsLater if !spends => {
+                self.delay_of_next_try(&mut attempt, &failure)
+            }
             Applied::No => self.delay_of_next_try(&mut attempt, &failure),
             Applied::Perhaps | Applied::PerhapsLater => {
                 attempt.doubt.get_or_insert(now);

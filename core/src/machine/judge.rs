@@ -1,6 +1,7 @@
 //! Rejections: whose matter they are, judged on the re-read record.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::states::Current;
@@ -20,6 +21,7 @@ pub(super) struct Claim {
     id: TokenId,
     strength: Strength,
     ground: Ground,
+    pub(super) claims: Option<String>,
 }
 
 /// What a claim rests on.
@@ -37,14 +39,20 @@ enum Ground {
 
 impl Machine {
     /// A server rejected the token. False if that is nothing new.
-    pub(super) fn on_rejected(&mut self, id: TokenId, origin: Origin, strength: Strength) -> bool {
+    pub(super) fn on_rejected(
+        &mut self,
+        id: TokenId,
+        origin: Origin,
+        strength: Strength,
+        claims: Option<String>,
+    ) -> bool {
         let Some(record) = self.record.as_ref() else { return false };
         if id != record.token_id() || !record.origins.contains(&origin) || self.refused_at(&origin)
         {
             return false;
         }
         self.tell(Event::Rejected { id, origin: origin.clone(), strength });
-        self.claim(Claim { origin, id, strength, ground: Ground::Seen });
+        self.claim(Claim { origin, id, strength, ground: Ground::Seen, claims });
         true
     }
 
@@ -54,7 +62,7 @@ impl Machine {
         let known = record.origins.contains(&origin) && !self.refused_at(&origin);
         if id == record.token_id() && known {
             let strength = Strength::Strong;
-            self.claim(Claim { origin, id, strength, ground: Ground::Heard });
+            self.claim(Claim { origin, id, strength, ground: Ground::Heard, claims: None });
         }
     }
 
@@ -64,7 +72,8 @@ impl Machine {
         let id = record.token_id();
         let weak = record.marks.iter().any(|mark| mark.origin == *origin && mark.weak);
         let strength = if weak { Strength::Weak } else { Strength::Strong };
-        self.claim(Claim { origin: origin.clone(), id, strength, ground: Ground::Again });
+        let (origin, ground) = (origin.clone(), Ground::Again);
+        self.claim(Claim { origin, id, strength, ground, claims: None });
     }
 
     fn claim(&mut self, claim: Claim) {
@@ -139,7 +148,10 @@ impl Machine {
         let old = at.map(|at| record.marks.remove(at));
         let active = old.as_ref().filter(|mark| mark.until > now);
         let seen = claim.ground == Ground::Seen;
-        let still = seen && active.is_some_and(|m| m.rejected.generation < claim.id.generation);
+        // Claims that the current token was not asked for are no matter of audience or scope.
+        let unasked = claim.claims.is_some() && self.claims_granted != Some(claim.id.generation);
+        let still =
+            seen && !unasked && active.is_some_and(|m| m.rejected.generation < claim.id.generation);
         let cooling_until = active.filter(|mark| mark.still).map(|mark| mark.until);
         let streak = old.as_ref().map_or(0, |mark| mark.streak) + u32::from(seen);
         let rejections_in_a_row = streak.saturating_sub(1).max(1);

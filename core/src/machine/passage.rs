@@ -1,5 +1,7 @@
 //! One request's passage: sent, rejected, replayed. Every transport shares this policy.
 
+use core::time::Duration;
+
 use crate::grant::Verdict;
 use crate::id::TokenId;
 
@@ -12,6 +14,7 @@ pub struct Passage {
     replayable: bool,
     replays: u8,
     nonce_replayed: bool,
+    lagged: bool,
     rejected: Option<TokenId>,
 }
 
@@ -30,7 +33,7 @@ pub enum Next {
 impl Passage {
     /// A passage that has not begun. `replayable`: whether the request can be sent again.
     pub fn new(replayable: bool) -> Self {
-        Self { replayable, replays: 0, nonce_replayed: false, rejected: None }
+        Self { replayable, replays: 0, nonce_replayed: false, lagged: false, rejected: None }
     }
 
     /// Whether the request may go out with this token: only with a newer one than was rejected.
@@ -57,6 +60,18 @@ impl Passage {
     /// section 9). Once per request, counted apart from replays.
     pub fn nonce_wanted(&mut self) -> bool {
         self.replayable && !core::mem::replace(&mut self.nonce_replayed, true)
+    }
+
+    /// How long to wait before the request is sent again with the same token, because this
+    /// provider's APIs may reject one that was just issued: only where no server has accepted it
+    /// yet, once per request, and counted apart from replays.
+    pub fn lags(&mut self, fresh: bool, verdict: Verdict, lag: Duration) -> Option<Duration> {
+        let rejected = matches!(verdict, Verdict::Rejected(_));
+        if !(self.replayable && rejected && fresh) || self.lagged || lag.is_zero() {
+            return None;
+        }
+        self.lagged = true;
+        Some(lag)
     }
 
     /// How often the request was sent again.
@@ -93,6 +108,19 @@ mod tests {
         let rejected = Verdict::Rejected(Strength::Weak);
         assert_eq!(passage.answered(id(1), rejected), Next::DeliverAfterRefresh);
         assert!(!passage.nonce_wanted());
+    }
+
+    #[test]
+    fn a_fresh_token_is_given_time_once_where_the_provider_wants_it() {
+        let (second, rejected) = (Duration::from_secs(1), Verdict::Rejected(Strength::Strong));
+        let mut passage = Passage::new(true);
+        assert_eq!(passage.lags(true, rejected, Duration::ZERO), None);
+        assert_eq!(passage.lags(false, rejected, second), None);
+        assert_eq!(passage.lags(true, Verdict::Silent, second), None);
+        assert_eq!(passage.lags(true, rejected, second), Some(second));
+        assert_eq!(passage.lags(true, rejected, second), None);
+        assert_eq!(passage.answered(id(1), rejected), Next::Replay);
+        assert_eq!(Passage::new(false).lags(true, rejected, second), None);
     }
 
     #[test]

@@ -292,6 +292,10 @@ impl Record {
         self.fill(grant, at);
         if let Some(new) = &grant.refresh_token {
             self.refresh_token = Some(new.clone());
+            self.refresh_expires_at = None;
+        }
+        if let Some(length) = grant.refresh_expires_in {
+            self.refresh_expires_at = Some(at + length);
         }
         self.refresh = Refresh::Usable;
         self.attempt = None;
@@ -310,7 +314,7 @@ impl Record {
     }
 
     fn set_reconsidered(&mut self) {
-        if self.refresh_token.is_some() && !self.is_logged_out() {
+        if self.has_means() && !self.is_logged_out() {
             self.refresh = Refresh::Usable;
         }
     }

@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 
+use super::Machine;
 use super::job::Job;
 use super::view::{Blocked, Gate, View};
-use super::{Machine, Rotation};
 use crate::origin::Origin;
 use crate::record::{Access, Mark, Record, Refresh, Slot, StateKind};
+use crate::server::Rotation;
 use crate::time::Timestamp;
 
 /// Why a refresh is needed, the weakest reason first.

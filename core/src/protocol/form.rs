@@ -23,6 +23,16 @@ pub(super) fn encode(pairs: &[(&str, &str)]) -> Secret {
     Secret::new(core::mem::take(&mut *out))
 }
 
+/// Two bodies as one.
+pub(super) fn joined(one: &Secret, other: &Secret) -> Secret {
+    let (one, other) = (one.expose(), other.expose());
+    let mut out = Zeroizing::new(String::with_capacity(one.len() + 1 + other.len()));
+    out.push_str(one);
+    out.push('&');
+    out.push_str(other);
+    Secret::new(core::mem::take(&mut *out))
+}
+
 /// One name or value alone, as HTTP Basic wants it (RFC 6749 section 2.3.1).
 pub(super) fn encode_one(text: &str) -> String {
     let mut out = String::with_capacity(encoded_len(text));

@@ -1,35 +1,45 @@
 //! The members of an answer: a JSON object or a form, read without trusting either.
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::form;
 use crate::secret::Secret;
 
-/// The members that this crate reads, of answers, of `error` objects, and of ID token payloads.
-/// All others are ignored, as RFC 6749 section 5.1 demands.
-const NAMES: [&str; 14] = [
+/// The members that the default rules read, of answers, of `error` objects, and of ID token
+/// payloads. All others are ignored, as RFC 6749 section 5.1 demands, unless a profile names them.
+const NAMES: [&str; 19] = [
     "access_token",
     "claims",
     "code",
     "error",
     "expires",
+    "expires_at",
     "expires_in",
+    "expires_on",
     "id_token",
+    "refresh_expires_in",
     "refresh_token",
+    "refresh_token_expires_in",
     "retry_after",
     "scope",
     "status",
     "sub",
     "token_type",
     "type",
+    "x_refresh_token_expires_in",
 ];
+
+/// How many members of other names are kept, for profiles that name them: 256, far more than any
+/// token answer has.
+const MAX_OTHERS: usize = 256;
 
 /// How deep a JSON text may nest. Answers of real servers stay below ten.
 const MAX_DEPTH: usize = 32;
@@ -39,7 +49,7 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Members<'a> {
     /// `None` for a member that came twice with different values: parsers disagree which one
     /// counts, so neither does (RFC 6749 section 3.2, RFC 8259 section 4).
-    found: BTreeMap<&'static str, Option<Value<'a>>>,
+    found: BTreeMap<Cow<'static, str>, Option<Value<'a>>>,
 }
 
 /// A value as it was written.
@@ -55,12 +65,7 @@ impl<'a> Members<'a> {
     /// The members of a JSON object; `None` for any other text. A byte order mark is skipped
     /// (RFC 8259 section 8.1).
     pub(super) fn json(body: &'a [u8]) -> Option<Self> {
-        let text = core::str::from_utf8(body).ok()?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if is_too_deep(text) {
-            return None;
-        }
-        serde_json::from_str(text).ok()
+        serde_json::from_str(shallow(body)?).ok()
     }
 
     /// The members of a form.
@@ -70,14 +75,19 @@ impl<'a> Members<'a> {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             // What is longer is no name but a text that is no form.
             let name = Some(name).filter(|name| name.len() <= 64).and_then(form::decode);
-            if let Some(name) = name.and_then(|name| known(&name)) {
+            if let Some(name) = name {
                 members.add(name, Value::Form(value));
             }
         }
         Some(members)
     }
 
-    fn add(&mut self, name: &'static str, value: Value<'a>) {
+    fn add(&mut self, name: String, value: Value<'a>) {
+        let name = match NAMES.into_iter().find(|known| *known == name) {
+            Some(known) => Cow::Borrowed(known),
+            None if self.found.len() < MAX_OTHERS => Cow::Owned(name),
+            None => return,
+        };
         self.found
             .entry(name)
             .and_modify(|first| *first = first.filter(|first| *first == value))
@@ -88,9 +98,9 @@ impl<'a> Members<'a> {
         *self.found.get(name)?
     }
 
-    /// Whether any member came twice with different values.
+    /// Whether a member that is read came twice with different values.
     pub(super) fn repeats(&self) -> bool {
-        self.found.values().any(Option::is_none)
+        NAMES.into_iter().any(|name| matches!(self.found.get(name), Some(None)))
     }
 
     /// Whether the member is there and not empty: a parameter without a value counts as omitted
@@ -159,8 +169,27 @@ impl Value<'_> {
     }
 }
 
-fn known(name: &str) -> Option<&'static str> {
-    NAMES.into_iter().find(|known| *known == name)
+/// A body that is JSON, as text without a byte order mark and blanks around it.
+pub(super) fn as_json(body: &[u8]) -> Option<&str> {
+    let text = shallow(body)?;
+    serde_json::from_str::<IgnoredAny>(text).is_ok().then_some(text.trim())
+}
+
+/// The string that a JSON value is, as it was written.
+pub(super) fn string_of(value: &str) -> Option<String> {
+    Value::Json(value).text()
+}
+
+/// A body that is text and does not nest too deep, without a byte order mark.
+fn shallow(body: &[u8]) -> Option<&str> {
+    let text = core::str::from_utf8(body).ok()?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    (!is_too_deep(text)).then_some(text)
+}
+
+/// Whether the body is text that nests too deep to be read.
+pub(super) fn nests_too_deep(body: &[u8]) -> bool {
+    core::str::from_utf8(body).is_ok() && shallow(body).is_none()
 }
 
 /// Whether brackets nest deeper than [`MAX_DEPTH`]. Strings are skipped; of a text that is not
@@ -237,42 +266,14 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members::default();
-                while let Some(Name(name)) = map.next_key()? {
-                    match name {
-                        Some(name) => {
-                            members.add(name, Value::Json(map.next_value::<&RawValue>()?.get()));
-                        }
-                        None => _ = map.next_value::<IgnoredAny>()?,
-                    }
+                while let Some(name) = map.next_key::<String>()? {
+                    members.add(name, Value::Json(map.next_value::<&RawValue>()?.get()));
                 }
                 Ok(members)
             }
         }
 
         from.deserialize_map(Object)
-    }
-}
-
-/// The name of a member, if it is one of ours.
-struct Name(Option<&'static str>);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = Name;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Name(known(name)))
-            }
-        }
-
-        from.deserialize_str(Text)
     }
 }
 

@@ -1,39 +1,44 @@
 //! What became of a token request.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::is_one_nonce;
-use super::members::Members;
+use super::members::{Members, as_json, nests_too_deep};
+use super::profile::{Profile, TokenClass, TokenHabits, TokenRule, Unit};
+use super::rule::Evidence;
+use super::text::{MAX_RETRY_AFTER, cleaned, rounded_up};
+use super::{Headers, base64, is_form, nonce};
 use crate::grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind};
 use crate::reason::Cause;
+use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// The longest answer that is read. A real one is a few kilobytes.
 const MAX_BODY: usize = 1 << 20;
-/// The longest error code that is kept. Registered codes stay below 40 bytes.
-const MAX_CODE: usize = 256;
 /// The longest subject that is kept (OpenID Connect Core section 2).
 const MAX_SUBJECT: usize = 255;
 /// The longest lifetime that is believed, ten years: the rest is arithmetic that overflows.
 const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-/// The longest wait that a server can ask for, a day: a wrong clock there must not end the
-/// credential here.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// From here on a moment is in milliseconds: in seconds it would be in the year 5138.
+const MILLISECONDS: f64 = 1e11;
+/// How servers name the lifetime of the refresh token: Keycloak, GitHub and LinkedIn, Intuit.
+const REFRESH_EXPIRES: [&str; 3] =
+    ["refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"];
 
 /// An answer of the token endpoint, and what of the request it is read against.
 #[derive(Clone, Copy, Default)]
 pub struct TokenReply<'a> {
     /// The status code.
     pub status: u16,
-    /// The `Content-Type` line.
-    pub content_type: Option<&'a str>,
+    /// The lines of the header.
+    pub headers: Headers<'a>,
     /// `Retry-After` (RFC 9110 section 10.2.3) as a length: a date is measured against the
     /// answer's own `Date`, and what is neither form counts as absent.
     pub retry_after: Option<Duration>,
-    /// The `DPoP-Nonce` lines (RFC 9449 section 8).
-    pub dpop_nonces: &'a [&'a [u8]],
+    /// `Date` (RFC 9110 section 6.6.1), against which moments in the answer are measured.
+    pub date: Option<Timestamp>,
     /// The body. Whoever reads it from the network may stop after 1 MiB and one byte.
     pub body: &'a [u8],
     /// Whether the request named a scope.
@@ -47,33 +52,61 @@ impl fmt::Debug for TokenReply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenReply")
             .field("status", &self.status)
-            .field("content_type", &self.content_type)
             .field("retry_after", &self.retry_after)
             .field("body", &format_args!("{} bytes", self.body.len()))
             .finish_non_exhaustive()
     }
 }
 
-/// Reads an answer of the token endpoint to a refresh, and names the rule that decided (the
-/// table is in the [module's documentation](super)).
+/// What an answer of the token endpoint says.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TokenReading<'p> {
+    /// What became of the request.
+    pub answer: Answer,
+    /// The rule that decided: one of the default table, or a provider's as `profile.rule`.
+    pub rule: Cow<'p, str>,
+    /// Why it is no grant, for logs: the server's own code, or a word of ours. Cleaned, at most
+    /// 256 bytes.
+    pub reason: Option<String>,
+    /// The nonce for the next proof (RFC 9449 section 8), on any answer.
+    pub nonce: Option<String>,
+}
+
+/// Reads an answer of the token endpoint to a refresh (the table is in the
+/// [module's documentation](super)).
 ///
 /// The two outcomes without an answer are the transport's to report: nothing was sent, which is
 /// [`Cause::Unreachable`], and no whole answer came, which is [`Cause::NoAnswer`].
 ///
-/// Lifetimes come from `expires_in`, and from `expires` where that is a length too. Absolute
-/// times (`expires_at`, `expires_on`) are not read: without the server's clock they say less than
-/// the first rejection does.
+/// Lifetimes come from `expires_in`, and from `expires` where that is a length too; else from
+/// `expires_at` or `expires_on`, measured against the answer's `Date`.
 ///
 /// ```
 /// use regrant_core::{Answer, protocol::{TokenReply, read_token_reply}};
 ///
 /// let body = br#"{"access_token":"a2","token_type":"Bearer","refresh_token":"r2"}"#;
 /// let reply = TokenReply { status: 200, body, ..TokenReply::default() };
-/// let (Answer::Granted(grant), "granted") = read_token_reply(&reply) else { panic!() };
+/// let reading = read_token_reply(&reply, None);
+/// let Answer::Granted(grant) = reading.answer else { panic!() };
 /// assert_eq!(grant.refresh_token.unwrap().expose(), "r2");
+/// assert_eq!(reading.rule, "granted");
 /// ```
-pub fn read_token_reply(reply: &TokenReply<'_>) -> (Answer, &'static str) {
-    Reading { reply, members: members(reply) }.read()
+pub fn read_token_reply<'p>(
+    reply: &TokenReply<'_>,
+    profile: Option<&'p Profile>,
+) -> TokenReading<'p> {
+    let members = members(reply);
+    let habits = profile.map(|profile| &profile.token);
+    let reading = Reading { reply, members, habits, profile };
+    let (answer, rule, reason) = reading.read();
+    let reason = reason.or_else(|| match &answer {
+        Answer::Refused(refusal) => Some(refusal.code.clone()),
+        Answer::Failed(failure) | Answer::Unusable { failure, .. } => failure.code.clone(),
+        Answer::Granted(_) | Answer::NonceWanted => None,
+    });
+    let nonce = nonce(reply.headers).ok().map(Into::into);
+    TokenReading { answer, rule, reason, nonce }
 }
 
 /// JSON under whatever name; else a form, where the answer says or does not deny that it is one.
@@ -81,35 +114,41 @@ fn members<'a>(reply: &TokenReply<'a>) -> Members<'a> {
     if reply.body.len() > MAX_BODY {
         return Members::default();
     }
-    let essence = reply.content_type.unwrap_or_default().split(';').next().unwrap_or_default();
-    let form = ["", "application/x-www-form-urlencoded", "text/plain"]
-        .iter()
-        .any(|form| essence.trim().eq_ignore_ascii_case(form));
     Members::json(reply.body)
-        .or_else(|| Members::form(reply.body).filter(|_| form))
+        .or_else(|| Members::form(reply.body).filter(|_| is_form(reply.headers)))
         .unwrap_or_default()
 }
 
+/// What became of the request, by which rule, and the reason where the answer has no code for it.
+type Ruling<'p> = (Answer, Cow<'p, str>, Option<String>);
+
 /// An answer, taken apart.
-struct Reading<'r, 'a> {
+struct Reading<'r, 'a, 'p> {
     reply: &'r TokenReply<'a>,
     members: Members<'a>,
+    habits: Option<&'p TokenHabits>,
+    profile: Option<&'p Profile>,
 }
 
-impl Reading<'_, '_> {
-    fn read(&self) -> (Answer, &'static str) {
+impl<'p> Reading<'_, '_, 'p> {
+    fn read(&self) -> Ruling<'p> {
         let status = self.reply.status;
         let code = self.error_code();
+        let by_status = || Some(alloc::format!("http_{status}"));
+        let fails = |cause, applied, code: Option<&str>, rule, reason: Option<String>| {
+            (self.failed(cause, applied, code), Cow::Borrowed(rule), reason)
+        };
         if matches!(status, 407 | 511) {
-            return (self.failed(Cause::Unreachable, Applied::No, None), "network_status");
+            let reason = Some("network".into());
+            return fails(Cause::Unreachable, Applied::No, None, "network_status", reason);
         }
-
-        // The rules of a provider belong here: after the statuses of the network in between, and
-        // before anything that a server's habits can change.
-
+        if let Some(ruling) = self.profile.and_then(|p| self.by_profile(p, code.as_deref())) {
+            return ruling;
+        }
         if matches!(status, 408 | 425 | 429) || status >= 500 {
             let cause = if status == 429 { Cause::RateLimited } else { Cause::Unavailable };
-            return (self.failed(cause, applied_by(status), code.as_deref()), "busy_status");
+            let applied = applied_by(status);
+            return fails(cause, applied, code.as_deref(), "busy_status", by_status());
         }
         if let Some(code) = code {
             return self.read_code(&code);
@@ -118,17 +157,51 @@ impl Reading<'_, '_> {
         // did nothing.
         let applied = if status < 300 { Applied::Perhaps } else { Applied::No };
         if self.members.repeats() {
-            return (self.failed(Cause::NotOauth, applied, None), "repeated_member");
+            let reason = Some("duplicate".into());
+            return fails(Cause::NotOauth, applied, None, "repeated_member", reason);
         }
         match status {
-            ..=299 => match granted(&self.members, self.reply.dpop_required) {
-                Ok(grant) => (Answer::Granted(grant), "granted"),
-                Err(rule) => (self.not_granted(rule), rule),
+            ..=299 => match self.granted() {
+                Ok(grant) => (Answer::Granted(grant), Cow::Borrowed("granted"), None),
+                Err((rule, why)) => (self.not_granted(rule), Cow::Borrowed(rule), Some(why.into())),
             },
-            300..=399 => (self.failed(Cause::EndpointMoved, applied, None), "redirect"),
-            401 => (self.failed(Cause::ClientMisconfigured, applied, None), "bare_401"),
-            _ => (self.failed(Cause::NotOauth, applied, None), "bare_4xx"),
+            300..=399 => {
+                fails(Cause::EndpointMoved, applied, None, "redirect", Some("redirect".into()))
+            }
+            401 => fails(Cause::ClientMisconfigured, applied, None, "bare_401", by_status()),
+            _ => fails(Cause::NotOauth, applied, None, "bare_4xx", by_status()),
         }
+    }
+
+    /// What the provider's own rules say.
+    fn by_profile(&self, profile: &'p Profile, code: Option<&str>) -> Option<Ruling<'p>> {
+        let body = Some(self.reply.body).filter(|body| body.len() <= MAX_BODY).unwrap_or_default();
+        let json = as_json(body);
+        let evidence = Evidence {
+            status: self.reply.status,
+            headers: self.reply.headers,
+            offered: &[],
+            text: json.or_else(|| core::str::from_utf8(body).ok()),
+            is_json: json.is_some(),
+            is_form: is_form(self.reply.headers),
+        };
+        let rule = profile.token.rules.iter().find(|rule| rule.when.holds(&evidence))?;
+        let reason = reason_by(rule, &evidence)
+            .or_else(|| code.map(cleaned))
+            .unwrap_or_else(|| alloc::format!("http_{}", self.reply.status));
+        let fails = |cause, applied| self.failed(cause, applied, Some(&reason));
+        let answer = match rule.class {
+            TokenClass::Transient => fails(Cause::Unavailable, applied_by(self.reply.status)),
+            TokenClass::RateLimited => fails(Cause::RateLimited, Applied::No),
+            TokenClass::ClientMisconfigured => fails(Cause::ClientMisconfigured, Applied::No),
+            TokenClass::Malformed => fails(Cause::UnknownError, Applied::No),
+            TokenClass::NeedsLogin => {
+                let kind = rule.refusal.unwrap_or(RefusalKind::Dead);
+                Answer::Refused(Refusal { code: reason.clone(), kind })
+            }
+        };
+        let name = Cow::Owned(alloc::format!("{}.{}", profile.name(), rule.name));
+        Some((answer, name, Some(reason)))
     }
 
     /// The error code: a string `error` (RFC 6749 section 5.2), also on a 2xx, where servers put
@@ -145,19 +218,29 @@ impl Reading<'_, '_> {
 
     /// What the error code says. Codes are compared without case and otherwise exactly: a wrong
     /// guess would cost a login.
-    fn read_code(&self, code: &str) -> (Answer, &'static str) {
-        let fails = |cause, rule| (self.failed(cause, Applied::No, Some(code)), rule);
-        let refuses = |kind, rule| (Answer::Refused(Refusal { code: cleaned(code), kind }), rule);
+    fn read_code(&self, code: &str) -> Ruling<'p> {
+        let (answer, rule, reason) = self.ruling_of_code(code);
+        let reason = reason.map_or_else(|| cleaned(code).to_ascii_lowercase(), Into::into);
+        (answer, Cow::Borrowed(rule), Some(reason))
+    }
+
+    fn ruling_of_code(&self, code: &str) -> (Answer, &'static str, Option<&'static str>) {
+        let fails = |cause, rule| (self.failed(cause, Applied::No, Some(code)), rule, None);
+        let refuses =
+            |kind, rule| (Answer::Refused(Refusal { code: cleaned(code), kind }), rule, None);
 
         if self.reply.status < 300 && self.members.states("access_token") {
             let answer = self.failed(Cause::NotOauth, Applied::Perhaps, Some(code));
-            return (answer, "code_and_token");
+            return (answer, "code_and_token", Some("error_and_token"));
         }
         match code.trim().to_ascii_lowercase().as_str() {
-            "use_dpop_nonce" if is_one_nonce(self.reply.dpop_nonces) => {
-                (Answer::NonceWanted, "nonce_wanted")
-            }
-            "use_dpop_nonce" => fails(Cause::ClientMisconfigured, "nonce_missing"),
+            "use_dpop_nonce" => match nonce(self.reply.headers) {
+                Ok(_) => (Answer::NonceWanted, "nonce_wanted", None),
+                Err(why) => {
+                    let (answer, rule, _) = fails(Cause::ClientMisconfigured, "nonce_missing");
+                    (answer, rule, Some(why))
+                }
+            },
 
             "rate_limit_error" | "rate_limit_exceeded" | "slow_down" | "too_many_requests" => {
                 fails(Cause::RateLimited, "transient_code")
@@ -216,8 +299,103 @@ impl Reading<'_, '_> {
             | "redirect_uri_mismatch"
             | "unauthorized_client"
             | "unsupported_grant_type" => fails(Cause::ClientMisconfigured, "client_code"),
-            _ => fails(Cause::UnknownError, "unknown_code"),
+            _ => {
+                let (answer, rule, _) = fails(Cause::UnknownError, "unknown_code");
+                (answer, rule, Some("unknown_error"))
+            }
         }
+    }
+
+    /// The grant (RFC 6749 section 5.1), or the rule that forbids to take it for one, and why.
+    fn granted(&self) -> Result<Grant, (&'static str, &'static str)> {
+        let root = self.habits.and_then(|habits| habits.root.as_ref());
+        let inner = root.and_then(|root| self.members.object(root));
+        let members = inner.as_ref().unwrap_or(&self.members);
+        // VSCHAR (RFC 6749 appendix A.12): whatever else stands in a header would end it.
+        let access_token = self.access_token(members).ok_or(("no_grant", self.why_no_token()))?;
+        if !access_token.expose().bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            return Err(("no_grant", "bad_token_chars"));
+        }
+        let token_type = match members.text("token_type") {
+            None if members.states("token_type") => return Err(("token_type", "bad_token_type")),
+            None => "Bearer".to_string(),
+            Some(token_type) => self.unaliased(token_type),
+        };
+        let dpop = token_type.eq_ignore_ascii_case("DPoP");
+        if !dpop && !token_type.eq_ignore_ascii_case("Bearer") {
+            return Err(("token_type", "unsupported_token_type"));
+        }
+        if !dpop && self.reply.dpop_required {
+            return Err(("token_type", "dpop_downgrade"));
+        }
+        let scope = members.words("scope").map(|scope| {
+            match self.profile.and_then(|profile| profile.scope_separator) {
+                Some(separator) => scope.split(separator).collect::<alloc::vec::Vec<_>>().join(" "),
+                None => scope,
+            }
+        });
+        Ok(Grant {
+            access_token,
+            token_type,
+            expires_in: self.lifetime(members),
+            refresh_token: members.secret("refresh_token"),
+            refresh_expires_in: REFRESH_EXPIRES
+                .iter()
+                .find_map(|name| members.number(name))
+                .and_then(length),
+            scope,
+            subject: subject(members),
+        })
+    }
+
+    fn access_token(&self, members: &Members<'_>) -> Option<Secret> {
+        let fields = self.habits.map(|habits| &habits.access_token_fields[..]).unwrap_or_default();
+        let named = fields.iter().find_map(|name| members.secret(name));
+        named.or_else(|| members.secret("access_token").filter(|_| fields.is_empty()))
+    }
+
+    fn unaliased(&self, token_type: String) -> String {
+        let known = self.habits.and_then(|habits| {
+            let mut aliases = habits.token_type_aliases.iter();
+            aliases.find(|(alias, _)| alias.eq_ignore_ascii_case(&token_type))
+        });
+        known.map_or(token_type, |(_, meant)| meant.clone())
+    }
+
+    fn why_no_token(&self) -> &'static str {
+        if self.reply.body.len() > MAX_BODY {
+            "too_big"
+        } else if nests_too_deep(self.reply.body) {
+            "too_deep"
+        } else {
+            "no_access_token"
+        }
+    }
+
+    /// The lifetime. Nonsense is unknown and harms nothing else: a new refresh token may stand
+    /// beside it. So is zero, by which some servers mean "for ever".
+    fn lifetime(&self, members: &Members<'_>) -> Option<Duration> {
+        let habits = self.habits;
+        let fields = habits.map(|habits| &habits.expires_fields[..]).unwrap_or_default();
+        let in_unit = |number: f64| match habits.map(|habits| habits.expires_unit) {
+            Some(Unit::Milliseconds) => number / 1000.0,
+            Some(Unit::Seconds) | None => number,
+        };
+        let named =
+            fields.iter().find_map(|name| members.number(name).and_then(|n| length(in_unit(n))));
+        let usual = || members.number("expires_in").and_then(|n| length(in_unit(n)));
+        // Elsewhere `expires` is a moment, which no length comes near.
+        let expires = || {
+            let number = members.number("expires")?;
+            length(number).filter(|_| number <= MAX_LIFETIME.as_secs_f64())
+        };
+        let moment = || {
+            let at = ["expires_at", "expires_on"].iter().find_map(|name| members.number(name))?;
+            let at = if at >= MILLISECONDS { at / 1000.0 } else { at };
+            length(at - self.reply.date?.as_millis() as f64 / 1000.0)
+        };
+        let default = || habits?.default_expires_in.map(Duration::from_secs);
+        named.or_else(usual).or_else(expires).or_else(moment).or_else(default)
     }
 
     /// A failure, with the longer of the two waits that header and body ask for.
@@ -260,42 +438,10 @@ fn applied_by(status: u16) -> Applied {
     }
 }
 
-/// The grant (RFC 6749 section 5.1), or the rule that forbids to take it for one.
-fn granted(members: &Members<'_>, dpop_required: bool) -> Result<Grant, &'static str> {
-    // VSCHAR (RFC 6749 appendix A.12): whatever else stands in a header would end it.
-    let access_token = members
-        .secret("access_token")
-        .filter(|token| token.expose().bytes().all(|byte| matches!(byte, 0x20..=0x7e)))
-        .ok_or("no_grant")?;
-    let token_type = match members.text("token_type") {
-        None if members.states("token_type") => return Err("token_type"),
-        None => "Bearer".to_string(),
-        Some(token_type) => token_type,
-    };
-    let dpop = token_type.eq_ignore_ascii_case("DPoP");
-    if !dpop && (dpop_required || !token_type.eq_ignore_ascii_case("Bearer")) {
-        return Err("token_type");
-    }
-    Ok(Grant {
-        access_token,
-        token_type,
-        expires_in: lifetime(members),
-        refresh_token: members.secret("refresh_token"),
-        scope: members.words("scope"),
-        subject: subject(members),
-    })
-}
-
-/// The lifetime, rounded down. Nonsense is unknown and harms nothing else: a new refresh token
-/// may stand beside it. So is zero, by which some servers mean "for ever".
-fn lifetime(members: &Members<'_>) -> Option<Duration> {
-    let known = |seconds: &f64| *seconds >= 1.0;
-    let seconds = members.number("expires_in").filter(known).or_else(|| {
-        // Elsewhere `expires` is a moment, which no length comes near.
-        members.number("expires").filter(known).filter(|s| *s <= MAX_LIFETIME.as_secs_f64())
-    })?;
-    // A cast from a float saturates.
-    Some(Duration::from_secs(seconds as u64).min(MAX_LIFETIME))
+/// What a provider's rule says for a reason.
+fn reason_by(rule: &TokenRule, evidence: &Evidence<'_>) -> Option<String> {
+    let there = rule.reason_at.as_ref().and_then(|path| evidence.texts(path).into_iter().next());
+    there.or_else(|| rule.reason.clone()).map(|reason| cleaned(&reason))
 }
 
 /// Whom the grant is for: the `sub` of the ID token, else a `sub` of the answer itself. The ID
@@ -304,55 +450,14 @@ fn lifetime(members: &Members<'_>) -> Option<Duration> {
 fn subject(members: &Members<'_>) -> Option<String> {
     let from_id_token = || {
         let id_token = members.secret("id_token")?;
-        let payload = base64url(id_token.expose().split('.').nth(1)?)?;
+        let payload = base64::decode(id_token.expose().split('.').nth(1)?)?;
         Members::json(&payload)?.text("sub")
     };
     from_id_token().or_else(|| members.text("sub")).filter(|sub| sub.len() <= MAX_SUBJECT)
 }
 
-/// Decodes base64url without padding (RFC 7515 appendix C).
-fn base64url(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
-    let (mut bits, mut held) = (0_u32, 0);
-    for byte in text.bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.push((bits >> held) as u8);
-        }
-    }
-    Some(out)
-}
-
-/// A number of seconds, rounded up: a wait must not end early.
-fn rounded_up(seconds: f64) -> Duration {
-    // The cast rounds down and saturates.
-    let whole = seconds as u64;
-    Duration::from_secs(whole.saturating_add(u64::from(seconds > whole as f64)))
-}
-
-/// A server's text, fit to be shown: at most [`MAX_CODE`] bytes, without control characters and
-/// without those that turn the direction of text.
-fn cleaned(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.trim().chars() {
-        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
-            continue;
-        }
-        if out.len() + c.len_utf8() > MAX_CODE {
-            break;
-        }
-        out.push(c);
-    }
-    out
+/// A number of seconds, rounded down; none below one.
+fn length(seconds: f64) -> Option<Duration> {
+    // A cast from a float saturates.
+    (seconds >= 1.0).then(|| Duration::from_secs(seconds as u64).min(MAX_LIFETIME))
 }

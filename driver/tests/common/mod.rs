@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use regrant::{
-    Answer, Capabilities, Client, Grant, Origin, Secret, Session, SessionBuilder, StoreError,
-    StoreFault, Timestamp, TokenEndpoint, TokenStore, VirtualClocks,
+    Answer, Capabilities, Client, Grant, Origin, Renewing, Secret, Session, SessionBuilder,
+    StoreError, StoreFault, Timestamp, TokenEndpoint, TokenStore, VirtualClocks,
 };
 use regrant_core::Record;
 use regrant_storage::{Entry, Kept, MemoryLease, MemoryStore, Over, Stored};
@@ -67,8 +67,8 @@ impl Scripted {
 
 #[async_trait]
 impl TokenEndpoint for Scripted {
-    async fn refresh(&self, _: &Client, refresh_token: &Secret, _: Duration) -> Answer {
-        let token = refresh_token.expose().to_owned();
+    async fn renew(&self, with: Renewing<'_>, _: Duration) -> Answer {
+        let token = with.refresh_token.map_or("", Secret::expose).to_owned();
         self.sent.send_modify(|sent| sent.push(token));
         let n = self.sent.borrow().len();
         self.held.subscribe().wait_for(|held| !held).await.unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use regrant::{
-    AccessError, Answer, Client, Event, Origin, Secret, Strength, TokenEndpoint, Verdict,
+    AccessError, Answer, Client, Event, Origin, Renewing, Secret, Strength, TokenEndpoint, Verdict,
 };
 use regrant_core::StoreFault;
 use regrant_reqwest::TokenClient;
@@ -182,8 +182,8 @@ struct Filling {
 
 #[async_trait]
 impl TokenEndpoint for Filling {
-    async fn refresh(&self, client: &Client, token: &Secret, within: Duration) -> Answer {
-        let answer = self.inner.refresh(client, token, within).await;
+    async fn renew(&self, with: Renewing<'_>, within: Duration) -> Answer {
+        let answer = self.inner.renew(with, within).await;
         if self.armed.swap(false, std::sync::atomic::Ordering::SeqCst) {
             self.ballast.fill();
         }

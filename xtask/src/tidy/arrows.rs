@@ -33,7 +33,7 @@ fn is_allowed(arrow: &Arrow) -> bool {
     let driver = to == "regrant";
     match from.as_str() {
         "regrant-core" | "regrant-sandbox" => false,
-        "regrant-storage" => core,
+        "regrant-storage" | "regrant-login" => core,
         "regrant" => core || storage,
         "regrant-reqwest" | "regrant-tower" => core || storage || driver,
         "regrant-cli" | "regrant-tests" | "xtask" => true,

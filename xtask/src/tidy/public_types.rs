@@ -4,7 +4,7 @@ use super::source::{Source, line_of, words};
 use super::{Verdict, Violation};
 
 /// As many as fit on one page of the documentation.
-const MOST: usize = 54;
+const MOST: usize = 62;
 
 const LIB: &str = "core/src/lib.rs";
 
@@ -145,7 +145,7 @@ pub use tests::Pair;
     #[test]
     fn types_are_counted_and_functions_and_constants_are_not() {
         let lib = Source::parse(LIB, "pub use a::{B1x, edges, MOST, Cat};\npub struct Dog;\n");
-        assert_eq!(check(&[lib]).measured, "3 public types in the core, at most 54");
+        assert_eq!(check(&[lib]).measured, "3 public types in the core, at most 62");
     }
 
     #[test]
@@ -154,7 +154,7 @@ pub use tests::Pair;
         let inner =
             Source::parse("core/src/protocol.rs", "pub use grant::Grant;\npub enum Kind {}\n");
         let hidden = Source::parse("core/src/machine.rs", "pub struct Hidden;\n");
-        assert_eq!(check(&[lib, inner, hidden]).measured, "2 public types in the core, at most 54");
+        assert_eq!(check(&[lib, inner, hidden]).measured, "2 public types in the core, at most 62");
     }
 
     #[test]
@@ -163,10 +163,10 @@ pub use tests::Pair;
             let names = (0..count).map(|index| format!("Type{index}, ")).collect::<String>();
             Source::parse(LIB, &format!("pub use machine::{{{names}}};\n"))
         };
-        assert_eq!(check(&[list(54)]).violations, []);
-        let violations = check(&[list(55)]).violations;
+        assert_eq!(check(&[list(62)]).violations, []);
+        let violations = check(&[list(63)]).violations;
         assert_eq!(violations.len(), 1);
-        assert!(violations[0].what.contains("Type54"));
+        assert!(violations[0].what.contains("Type62"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _, stdin};
 
 use regrant::{Answer, Grant, Secret};
-use regrant_core::protocol::{TokenReply, read_token_reply};
+use regrant_core::protocol::{Headers, Profile, TokenReply, read_token_reply};
 use serde_json::Value;
 
 use crate::error::Failure;
@@ -29,26 +29,27 @@ pub(super) fn response(output: Output) -> Result<Secret, Failure> {
 }
 
 /// Reads the response as the answer to a refresh is read.
-pub(super) fn grant(response: &Secret) -> Result<Grant, Failure> {
+pub(super) fn grant(response: &Secret, profile: Option<&Profile>) -> Result<Grant, Failure> {
     let body = response.expose().as_bytes();
-    let content_type = Some("application/json");
-    let reply = TokenReply { status: 200, content_type, body, ..TokenReply::default() };
-    match read_token_reply(&reply) {
+    let headers: Headers<'_> = &[("content-type", b"application/json")];
+    let reply = TokenReply { status: 200, headers, body, ..TokenReply::default() };
+    let reading = read_token_reply(&reply, profile);
+    match reading.answer {
         // What a refresh brings is kept whatever it looks like; what a person gives is checked.
-        (Answer::Granted(grant), _)
+        Answer::Granted(grant)
             if grant.refresh_token.as_ref().is_some_and(|t| !is_text(t)) =>
         {
             Err(Failure::usage("`refresh_token` has characters that no token has")
                 .remedy("give the token response as the authorization server wrote it"))
         }
-        (Answer::Granted(grant), _) if grant.token_type.eq_ignore_ascii_case("bearer") => Ok(grant),
-        (Answer::Granted(_), _) => Err(Failure::usage("regrant sends bearer tokens only")
+        Answer::Granted(grant) if grant.token_type.eq_ignore_ascii_case("bearer") => Ok(grant),
+        Answer::Granted(_) => Err(Failure::usage("regrant sends bearer tokens only")
             .remedy("ask the authorization server for a token_type of Bearer")),
-        (
-            Answer::Unusable { .. } | Answer::Refused(_) | Answer::Failed(_) | Answer::NonceWanted,
-            rule,
-        ) => Err(Failure::usage(malformed(response, rule))
-            .remedy("give the token response of a login (RFC 6749 section 5.1) on standard input")),
+        Answer::Unusable { .. } | Answer::Refused(_) | Answer::Failed(_) | Answer::NonceWanted => {
+            Err(Failure::usage(malformed(response, &reading.rule)).remedy(
+                "give the token response of a login (RFC 6749 section 5.1) on standard input",
+            ))
+        }
     }
 }
 
@@ -110,7 +111,7 @@ mod tests {
             ("{\"error\":\"invalid_grant\"}", "invalid_grant"),
             ("{\"access_token\":\"canary1\",\"access_token\":\"canary2\"}", "twice"),
         ] {
-            let failure = grant(&Secret::new(text.to_owned())).unwrap_err();
+            let failure = grant(&Secret::new(text.to_owned()), None).unwrap_err();
             let shown = failure.to_prose();
             assert!(shown.contains(says) && !shown.contains("canary"), "{text}: {shown}");
             assert_eq!(failure.exit, Exit::Usage);
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn a_token_response_is_read_as_at_a_refresh() {
         let text = "{\"access_token\":\"a\",\"token_type\":\"bearer\",\"expires_in\":\"60\"}";
-        let grant = grant(&Secret::new(text.to_owned())).unwrap();
+        let grant = grant(&Secret::new(text.to_owned()), None).unwrap();
         assert_eq!(grant.expires_in, Some(std::time::Duration::from_secs(60)));
     }
 }

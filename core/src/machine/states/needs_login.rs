@@ -32,9 +32,9 @@ impl<'r> NeedsLogin<'r> {
         go::<on::GrantedLate, _, Retrying<'r>>(self, |r| r.set_granted(grant, at, now))
     }
 
-    /// None where no refresh token was kept.
+    /// None where nothing was kept to ask with.
     pub(super) fn reconsidered(self) -> Option<Step> {
-        if self.0.refresh_token.is_none() || self.0.is_logged_out() {
+        if !self.0.has_means() || self.0.is_logged_out() {
             return None;
         }
         let reconsider = |r: &mut Record| {

@@ -1,0 +1,35 @@
+//! Servers' words and numbers, made fit to be shown and reckoned with.
+
+use alloc::string::String;
+use core::time::Duration;
+
+/// The longest code that is kept. Registered ones stay below 40 bytes.
+const MAX_CODE: usize = 256;
+
+/// The longest wait that a server can ask for, a day: a wrong clock there must not end the
+/// credential here.
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A number of seconds, rounded up: a wait must not end early.
+pub(super) fn rounded_up(seconds: f64) -> Duration {
+    // The cast rounds down and saturates.
+    let whole = seconds as u64;
+    Duration::from_secs(whole.saturating_add(u64::from(seconds > whole as f64)))
+}
+
+/// A server's text, fit to be shown: at most [`MAX_CODE`] bytes, without control characters and
+/// without those that turn the direction of text.
+pub(super) fn cleaned(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.trim().chars() {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns {
+            continue;
+        }
+        if out.len() + c.len_utf8() > MAX_CODE {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
