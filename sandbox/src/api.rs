@@ -8,16 +8,20 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::json;
 use url::form_urlencoded;
 
 use crate::{
     answer::status_or_500,
-    config::Rejection,
+    api_config::{ApiConfig, Demand, Rejection},
+    challenge::Challenger,
+    dpop::{Proven, url_of},
     event::SandboxEvent,
+    metadata,
     shared::{Inner, Shared},
-    stats::RequestKind,
+    state::AccessToken,
+    stats::{ApiStats, RequestKind},
 };
 
 #[derive(Clone)]
@@ -38,6 +42,7 @@ pub(crate) fn router(name: &str, shared: Arc<Shared>) -> Router {
 enum Verdict {
     Accepted { generation: u64 },
     Rejected(Rejection),
+    Demanded(Demand),
     Anonymous,
 }
 
@@ -48,67 +53,107 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let token = bearer(&headers);
-    let now = api.shared.clock.now_ms();
-    let (verdict, latency) =
-        api.shared.update(|inner| (judge(inner, &api.name, token, now), latency(inner, &api.name)));
+    let shared = &api.shared;
+    if let Some(path) = metadata::resource_path(uri.path()) {
+        let document = shared.update(|inner| {
+            counters(inner, &api.name).metadata_requests += 1;
+            metadata::protected_resource(inner, &shared.addresses, &api.name, path)
+        });
+        return axum::Json(document).into_response();
+    }
+    let now = shared.clock.now_ms();
+    let (presented, verdict, challenger, latency) = shared.update(|inner| {
+        let presented = presented(inner, &headers, &method, &uri);
+        let verdict = judge(inner, &api.name, presented.as_ref(), now);
+        let config = inner.config.apis.iter().find(|config| *config.name == *api.name);
+        let latency = config.map_or(0, |config| config.latency_ms);
+        let resource_metadata = config
+            .filter(|config| config.resource_metadata)
+            .map(|_| metadata::protected_resource_url(&shared.addresses, &api.name, uri.path()));
+        let challenger = Challenger { dpop: inner.config.dpop, resource_metadata };
+        (presented, verdict, challenger, latency)
+    });
     if latency > 0 {
         tokio::time::sleep(Duration::from_millis(latency)).await;
     }
     let response = match verdict {
         Verdict::Accepted { generation } => answer(&api.name, generation, &method, &uri, body),
-        Verdict::Rejected(rejection) => reject(&rejection),
-        Verdict::Anonymous => {
-            let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"sandbox\"")];
-            (StatusCode::UNAUTHORIZED, challenge).into_response()
-        }
+        Verdict::Rejected(rejection) => challenger.rejection(&rejection),
+        Verdict::Demanded(demand) => challenger.demand(&demand),
+        Verdict::Anonymous => challenger.anonymous(),
     };
     let kind = RequestKind::Api(api.name.to_string());
+    let token = presented.as_ref().map(|presented| presented.token);
     api.shared.record(kind, token, Some(response.status().as_u16()));
     response
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// An access token as it came.
+struct Presented<'a> {
+    token: &'a str,
+    /// Whether it came under the scheme of the client, and for DPoP with a proof.
+    proven: bool,
+}
+
+fn presented<'a>(
+    inner: &mut Inner,
+    headers: &'a HeaderMap,
+    method: &Method,
+    uri: &Uri,
+) -> Option<Presented<'a>> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let token = token.trim();
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+    if !inner.config.dpop {
+        return is("bearer").then_some(Presented { token, proven: true });
+    }
+    // A token that is bound to a key is no bearer token (RFC 9449, section 7.2).
+    let url = url_of(headers, uri.path());
+    let proven = Proven { method: method.as_str(), url, token: Some(token) };
+    let proven = is("dpop") && inner.proofs.check(headers, &proven).is_ok();
+    (is("dpop") || is("bearer")).then_some(Presented { token, proven })
 }
 
-fn latency(inner: &Inner, name: &str) -> u64 {
-    inner.config.apis.iter().find(|api| api.name == name).map_or(0, |api| api.latency_ms)
+fn counters<'a>(inner: &'a mut Inner, name: &str) -> &'a mut ApiStats {
+    inner.stats.apis.entry(name.to_owned()).or_default()
 }
 
-fn judge(inner: &mut Inner, name: &str, token: Option<&str>, now: u64) -> Verdict {
+fn judge(inner: &mut Inner, name: &str, presented: Option<&Presented<'_>>, now: u64) -> Verdict {
     let api = name.to_owned();
-    let counters = inner.stats.apis.entry(api.clone()).or_default();
-    counters.requests += 1;
-    let Some(token) = token else {
-        counters.anonymous += 1;
+    counters(inner, name).requests += 1;
+    let Some(&Presented { token, proven }) = presented else {
+        counters(inner, name).anonymous += 1;
         inner.emit(SandboxEvent::ApiAnonymous { api });
         return Verdict::Anonymous;
     };
-    let config = inner.config.apis.iter().find(|api| api.name == name);
-    let (audience, rejection) =
-        config.map(|api| (api.audience.clone(), api.rejection.clone())).unwrap_or_default();
-    let accepted = inner.state.accept(token, name, &audience, now);
+    let config = inner.config.apis.iter().find(|config| config.name == name).cloned();
+    let ApiConfig { audience, rejection, demand, minimum_age_ms, .. } = config.unwrap_or_default();
+    let old_enough = |token: &&AccessToken| now.saturating_sub(token.issued_at) >= minimum_age_ms;
+    let taken = inner.state.accept(token, name, &audience, now);
+    let taken = taken.filter(old_enough).filter(|_| proven).cloned();
     let controls = inner.apis.entry(api.clone()).or_default();
     let listed = controls.accept_only.as_ref().is_none_or(|tokens| tokens.contains(token));
     // Only requests that would be taken count for the runs of a flip.
-    let accepted = accepted.filter(|_| {
+    let taken = taken.filter(|_| {
         listed
             && !controls.reject_all
             && !controls.flip.as_mut().is_some_and(crate::shared::Flip::next_rejects)
     });
-    let generation = inner.state.generation_of_access(token);
-    let counters = inner.stats.apis.entry(api.clone()).or_default();
-    if let Some(generation) = accepted {
-        counters.accepted += 1;
-        inner.emit(SandboxEvent::ApiAccepted { api, generation });
-        Verdict::Accepted { generation }
-    } else {
-        counters.rejected += 1;
+    let Some(taken) = taken else {
+        let generation = inner.state.generation_of_access(token);
+        counters(inner, name).rejected += 1;
         inner.emit(SandboxEvent::ApiRejected { api, generation });
-        Verdict::Rejected(rejection)
+        return Verdict::Rejected(rejection);
+    };
+    let generation = taken.generation;
+    if let Some(demand) = demand.filter(|demand| !demand.is_met(&taken, now)) {
+        counters(inner, name).demanded += 1;
+        inner.emit(SandboxEvent::ApiDemanded { api, generation });
+        return Verdict::Demanded(demand);
     }
+    counters(inner, name).accepted += 1;
+    inner.emit(SandboxEvent::ApiAccepted { api, generation });
+    Verdict::Accepted { generation }
 }
 
 fn answer(name: &str, generation: u64, method: &Method, uri: &Uri, body: Bytes) -> Response {
@@ -140,53 +185,4 @@ fn answer(name: &str, generation: u64, method: &Method, uri: &Uri, body: Bytes) 
         "generation": generation,
     });
     (status, axum::Json(body)).into_response()
-}
-
-fn reject(rejection: &Rejection) -> Response {
-    let challenge = |text: &'static str| [(header::WWW_AUTHENTICATE, text)];
-    let body = |code: &str| axum::Json(json!({ "error": code }));
-    match rejection {
-        Rejection::InvalidToken => (
-            StatusCode::UNAUTHORIZED,
-            challenge(
-                "Bearer realm=\"sandbox\", error=\"invalid_token\", \
-                 error_description=\"The access token expired\"",
-            ),
-            body("invalid_token"),
-        )
-            .into_response(),
-        Rejection::RealmOnly => {
-            (StatusCode::UNAUTHORIZED, challenge("Bearer realm=\"sandbox\"")).into_response()
-        }
-        Rejection::NoChallenge => StatusCode::UNAUTHORIZED.into_response(),
-        Rejection::JsonBodyOnly => {
-            (StatusCode::UNAUTHORIZED, body("invalid_token")).into_response()
-        }
-        Rejection::Forbidden403InvalidToken => {
-            (StatusCode::FORBIDDEN, challenge("Bearer realm=\"sandbox\", error=\"invalid_token\""))
-                .into_response()
-        }
-        Rejection::InsufficientScope => (
-            StatusCode::FORBIDDEN,
-            challenge("Bearer realm=\"sandbox\", error=\"insufficient_scope\", scope=\"admin\""),
-        )
-            .into_response(),
-        Rejection::StepUp => (
-            StatusCode::UNAUTHORIZED,
-            challenge(
-                "Bearer realm=\"sandbox\", error=\"insufficient_user_authentication\", \
-                 acr_values=\"urn:sandbox:strong\", max_age=\"60\"",
-            ),
-        )
-            .into_response(),
-        Rejection::RateLimited { retry_after } => {
-            let retry_after: Option<(HeaderName, _)> =
-                retry_after.clone().map(|value| (header::RETRY_AFTER, value));
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            match retry_after {
-                Some(line) => (status, [line]).into_response(),
-                None => status.into_response(),
-            }
-        }
-    }
 }

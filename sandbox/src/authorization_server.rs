@@ -1,4 +1,4 @@
-//! The authorization server: metadata, token, revocation and introspection endpoints.
+//! The authorization server: its routes, and how its answers meet their faults.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +15,12 @@ use tokio::time::sleep;
 
 use crate::{
     answer::{Answer, Reply, status_or_500},
-    control,
+    authorize, control, device_login,
     event::SandboxEvent,
     fault::{Endpoint, Fault},
     form::Form,
-    judge::{judge_introspection, judge_revocation, judge_token},
+    judge::{judge_introspection, judge_revocation, judge_token, use_dpop_nonce},
+    metadata,
     server::Line,
     shared::{HoldPoint, OpenTokenRequest, Shared},
     stats::RequestKind,
@@ -28,6 +29,11 @@ use crate::{
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(metadata))
+        // OpenID Connect Discovery, section 4: many clients look only here.
+        .route("/.well-known/openid-configuration", get(metadata))
+        .route("/authorize", get(authorize::ask).post(authorize::decide))
+        .route("/device_authorization", post(device_login::authorize))
+        .route("/device", get(device_login::show).post(device_login::decide))
         .route("/token", post(token))
         .route("/revoke", post(revoke))
         .route("/introspect", post(introspect))
@@ -36,22 +42,12 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// RFC 8414, section 3.2. There is no authorization endpoint: a login is `issue`.
 async fn metadata(State(shared): State<Arc<Shared>>) -> Response {
-    let addresses = &shared.addresses;
-    Json(json!({
-        "issuer": addresses.issuer,
-        "token_endpoint": addresses.token_endpoint,
-        "revocation_endpoint": addresses.revocation_endpoint,
-        "introspection_endpoint": addresses.introspection_endpoint,
-        "response_types_supported": [],
-        "grant_types_supported": ["refresh_token", "client_credentials"],
-        "token_endpoint_auth_methods_supported":
-            ["none", "client_secret_basic", "client_secret_post"],
-        "revocation_endpoint_auth_methods_supported":
-            ["none", "client_secret_basic", "client_secret_post"],
-    }))
-    .into_response()
+    let document = shared.update(|inner| {
+        inner.stats.metadata_requests += 1;
+        metadata::authorization_server(&inner.config, &shared.addresses)
+    });
+    Json(document).into_response()
 }
 
 async fn token(
@@ -104,7 +100,7 @@ async fn answer_token(shared: Arc<Shared>, headers: HeaderMap, body: Bytes) -> A
         shared.hold().await;
     }
     pause(latency).await;
-    let answer = match before_commit(fault.as_ref()).await {
+    let answer = match before_commit(&shared, fault.as_ref()).await {
         Some(answer) => answer,
         None => {
             let rotate = fault != Some(Fault::NoRefreshToken);
@@ -124,7 +120,7 @@ async fn answer_token(shared: Arc<Shared>, headers: HeaderMap, body: Bytes) -> A
 async fn answer_revocation(shared: Arc<Shared>, headers: HeaderMap, body: Bytes) -> Answer {
     shared.update(|inner| inner.stats.revocation_requests += 1);
     let fault = next_fault(&shared, Endpoint::Revocation);
-    let answer = match before_commit(fault.as_ref()).await {
+    let answer = match before_commit(&shared, fault.as_ref()).await {
         Some(answer) => answer,
         None => after_commit(fault.as_ref(), judge_revocation(&shared, &headers, &body)).await,
     };
@@ -150,7 +146,7 @@ async fn pause(ms: u64) {
 }
 
 /// The answer of a fault that keeps the request from being judged.
-async fn before_commit(fault: Option<&Fault>) -> Option<Answer> {
+async fn before_commit(shared: &Shared, fault: Option<&Fault>) -> Option<Answer> {
     let reply = match fault? {
         Fault::Status { code, retry_after, body, content_type } => {
             Reply::new(status_or_500(*code), content_type, body.as_str())
@@ -180,6 +176,19 @@ async fn before_commit(fault: Option<&Fault>) -> Option<Answer> {
         }
         Fault::InvalidClient => Reply::invalid_client(true),
         Fault::Error { code } => Reply::json(StatusCode::BAD_REQUEST, &json!({ "error": code })),
+        Fault::OkWithError { code } => Reply::error(StatusCode::OK, code, "The request failed"),
+        Fault::ClaimsChallenge { claims } => {
+            let body = json!({
+                "error": "invalid_grant",
+                "error_description": "Another authentication is required",
+                "claims": claims,
+            });
+            Reply::json(StatusCode::BAD_REQUEST, &body)
+        }
+        Fault::UseDpopNonce => shared.update(|inner| {
+            inner.stats.nonce_demands += 1;
+            use_dpop_nonce(&inner.proofs.renew_nonce())
+        }),
         Fault::Redirect { to } => Reply::new(StatusCode::TEMPORARY_REDIRECT, "text/plain", "")
             .with(header::LOCATION, Some(to)),
         Fault::Raw { status, headers, body } => Reply::raw(*status, headers, body.clone()),
@@ -218,6 +227,9 @@ async fn after_commit(fault: Option<&Fault>, reply: Reply) -> Answer {
             | Fault::InvalidGrant
             | Fault::InvalidClient
             | Fault::Error { .. }
+            | Fault::OkWithError { .. }
+            | Fault::ClaimsChallenge { .. }
+            | Fault::UseDpopNonce
             | Fault::Redirect { .. }
             | Fault::NoRefreshToken
             | Fault::SlowThen(_)

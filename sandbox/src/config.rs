@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::fault::Fault;
+use crate::{api_config::ApiConfig, fault::Fault};
 
 /// How the authorization server and its APIs behave.
 ///
@@ -25,13 +25,33 @@ pub struct Config {
     pub client_secret: Option<String>,
     /// The scope of a login that names none.
     pub scope: String,
+    /// Further scopes that a login may ask for. [`Sandbox::issue_for`](crate::Sandbox::issue_for)
+    /// takes any.
+    pub further_scopes: String,
+    /// What `GET /authorize` answers to a request in which nothing is wrong. A device waits for
+    /// somebody, whatever this says.
+    pub login: Consent,
+    /// Where authorization codes may go besides `http` on a loopback address (`127.0.0.1`,
+    /// `[::1]`; not a name), where any port and path is good (RFC 8252, section 7.3). Compared byte
+    /// for byte.
+    pub redirect_uris: BTreeSet<String>,
+    /// How long a device code is good, in milliseconds.
+    pub device_code_ttl_ms: u64,
+    /// How long a device waits between two polls, in milliseconds; announced in whole seconds,
+    /// rounded up.
+    pub device_interval_ms: u64,
+    /// Whether the client uses DPoP (RFC 9449). Then a token request needs a proof with the
+    /// nonce that the server demands once, token responses say `DPoP`, and the APIs take a token
+    /// only under that scheme with a proof of its own. Proofs are read and their signatures are
+    /// not verified.
+    pub dpop: bool,
     /// How long an access token truly lives, in milliseconds of the sandbox's clock.
     pub access_ttl_ms: u64,
     /// What token responses claim about that lifetime.
     pub announced_expires_in: AnnouncedExpiresIn,
     /// How long a refresh token may lie unused, in milliseconds; absent is for ever.
     pub refresh_ttl_ms: Option<u64>,
-    /// `token_type` of token responses.
+    /// `token_type` of token responses without DPoP.
     pub token_type: String,
     /// Further members of every token response (`id_token`, another subject, nonsense). A member
     /// named here replaces the sandbox's own.
@@ -65,6 +85,14 @@ impl Default for Config {
             client_id: "sandbox-client".to_owned(),
             client_secret: None,
             scope: "read write".to_owned(),
+            further_scopes: "admin offline_access".to_owned(),
+            login: Consent::default(),
+            redirect_uris: BTreeSet::new(),
+            // Half an hour, as in the example of RFC 8628, section 3.2.
+            device_code_ttl_ms: 1_800_000,
+            // What a client assumes that is told nothing (RFC 8628, section 3.2).
+            device_interval_ms: 5_000,
+            dpop: false,
             access_ttl_ms: 3_600_000,
             announced_expires_in: AnnouncedExpiresIn::default(),
             refresh_ttl_ms: None,
@@ -83,54 +111,17 @@ impl Default for Config {
     }
 }
 
-/// One resource API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ApiConfig {
-    /// What the sandbox calls it.
-    pub name: String,
-    /// Its port on 127.0.0.1; 0 takes any free one.
-    pub port: u16,
-    /// The audiences it answers to. An empty set takes every token, and a token without an
-    /// audience is taken everywhere.
-    pub audience: BTreeSet<String>,
-    /// How it says that a token is no good.
-    pub rejection: Rejection,
-    /// How long each answer takes, in milliseconds.
-    pub latency_ms: u64,
-}
-
-impl Default for ApiConfig {
-    fn default() -> Self {
-        Self::named("api")
-    }
-}
-
-impl ApiConfig {
-    /// An API that takes every token.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            port: 0,
-            audience: BTreeSet::new(),
-            rejection: Rejection::default(),
-            latency_ms: 0,
-        }
-    }
-
-    /// The same API, answering to one audience more.
-    #[must_use]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience.insert(audience.into());
-        self
-    }
-
-    /// The same API, rejecting in another way.
-    #[must_use]
-    pub fn rejection(mut self, rejection: Rejection) -> Self {
-        self.rejection = rejection;
-        self
-    }
+/// What the user of a browser login says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// Yes, at once: a redirect with a code.
+    #[default]
+    Approve,
+    /// Somebody is asked on a page with two buttons.
+    Ask,
+    /// No, at once: a redirect with `access_denied`.
+    Deny,
 }
 
 /// Whether a refresh spends its refresh token (RFC 6749, section 6).
@@ -180,30 +171,4 @@ pub enum AnnouncedExpiresIn {
     Absent,
     /// This, whatever it is.
     Value(Value),
-}
-
-/// How an API says that a token is no good.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rejection {
-    /// 401 with `error="invalid_token"` (RFC 6750, section 3.1).
-    #[default]
-    InvalidToken,
-    /// 401 with a Bearer challenge that has a realm and no error.
-    RealmOnly,
-    /// 401 without `WWW-Authenticate`, and without a body.
-    NoChallenge,
-    /// 401 without `WWW-Authenticate`; the code is only in the JSON body.
-    JsonBodyOnly,
-    /// 403 with `error="invalid_token"`.
-    Forbidden403InvalidToken,
-    /// 403 with `error="insufficient_scope"`.
-    InsufficientScope,
-    /// 401 with `error="insufficient_user_authentication"` (RFC 9470).
-    StepUp,
-    /// 429.
-    RateLimited {
-        /// The value of `Retry-After`, if there is one.
-        retry_after: Option<String>,
-    },
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    api_config::{Demand, Rejection},
     config::Config,
     controls::{ConfigureError, Login},
     fault::{Endpoint, Fault},
@@ -31,6 +32,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/stats", get(stats))
         .route("/_sandbox/log", get(log))
         .route("/_sandbox/issue", post(issue))
+        .route("/_sandbox/device", post(device))
         .route("/_sandbox/expire", post(expire))
         .route("/_sandbox/revoke", post(revoke))
         .route("/_sandbox/faults", post(faults))
@@ -81,6 +83,21 @@ async fn log(State(shared): Control) -> Json<Vec<RequestRecord>> {
 
 async fn issue(State(shared): Control, Command(login): Command<Login>) -> Json<Value> {
     Json(shared.issue(login))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Device {
+    user_code: String,
+    approve: bool,
+}
+
+async fn device(State(shared): Control, Command(request): Command<Device>) -> Response {
+    if shared.decide_device(&request.user_code, request.approve) {
+        Json(json!({ "ok": true })).into_response()
+    } else {
+        problem(StatusCode::NOT_FOUND, "no device waits for this code")
+    }
 }
 
 #[derive(Deserialize)]
@@ -198,6 +215,12 @@ struct Api {
     accept_only: Option<BTreeSet<String>>,
     #[serde(default)]
     accept_any: bool,
+    /// What it wants besides a good token; `demand_nothing` ends it.
+    demand: Option<Demand>,
+    #[serde(default)]
+    demand_nothing: bool,
+    minimum_age_ms: Option<u64>,
+    rejection: Option<Rejection>,
 }
 
 async fn api(State(shared): Control, Command(request): Command<Api>) -> Response {
@@ -213,6 +236,15 @@ async fn api(State(shared): Control, Command(request): Command<Api>) -> Response
     if request.accept_any || request.accept_only.is_some() {
         shared.accept_only(&request.name, request.accept_only);
     }
+    shared.configure_api(&request.name, |config| {
+        if request.demand_nothing || request.demand.is_some() {
+            config.demand = request.demand;
+        }
+        config.minimum_age_ms = request.minimum_age_ms.unwrap_or(config.minimum_age_ms);
+        if let Some(rejection) = request.rejection {
+            config.rejection = rejection;
+        }
+    });
     Json(json!({ "ok": true })).into_response()
 }
 

@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    api_config::ApiConfig,
+    authorization::{Authorization, words},
     config::{AnnouncedExpiresIn, Config},
     event::SandboxEvent,
     fault::{Endpoint, Fault, FaultScript},
-    shared::{Flip, Inner, Shared, mint},
+    mint,
+    shared::{Flip, Inner, Shared},
     state::Grant,
 };
 
@@ -21,6 +24,8 @@ pub struct Login {
     pub scope: Option<String>,
     /// The audiences of its access tokens; empty is every API.
     pub audience: BTreeSet<String>,
+    /// How the user authenticated (RFC 9470), for an API that demands it.
+    pub acr_values: BTreeSet<String>,
 }
 
 /// A change of configuration that running servers cannot follow.
@@ -40,7 +45,8 @@ impl Inner {
     pub(crate) fn token_response(&self, grant: &Grant) -> Value {
         let mut response = Map::new();
         response.insert("access_token".to_owned(), grant.access.clone().into());
-        response.insert("token_type".to_owned(), self.config.token_type.clone().into());
+        let token_type = if self.config.dpop { "DPoP" } else { &self.config.token_type };
+        response.insert("token_type".to_owned(), token_type.into());
         let expires_in = match &self.config.announced_expires_in {
             AnnouncedExpiresIn::Truth => Some(Value::from(self.config.access_ttl_ms / 1_000)),
             AnnouncedExpiresIn::Absent => None,
@@ -69,10 +75,25 @@ impl Shared {
     pub(crate) fn issue(&self, login: Login) -> Value {
         let now = self.clock.now_ms();
         self.update(|inner| {
-            let scope = login.scope.unwrap_or_else(|| inner.config.scope.clone());
-            let grant = inner.state.issue(&inner.config, &scope, login.audience, mint(), now);
+            let Login { scope, audience, acr_values } = login;
+            let scope = words(scope.as_ref().unwrap_or(&inner.config.scope));
+            let allowed = Authorization { scope, audience, acr_values, ..Authorization::default() };
+            let access = allowed.clone();
+            let grant = inner.state.issue(&inner.config, allowed, access, mint::tokens(), now);
             inner.emit(SandboxEvent::Issued);
             inner.token_response(&grant)
+        })
+    }
+
+    /// Decides for the user of a device; false if none waits for this code.
+    pub(crate) fn decide_device(&self, user_code: &str, approved: bool) -> bool {
+        let now = self.clock.now_ms();
+        self.update(|inner| {
+            let waited = inner.devices.decide(user_code, approved, now);
+            if waited {
+                inner.emit(SandboxEvent::LoginDecided { approved });
+            }
+            waited
         })
     }
 
@@ -158,6 +179,15 @@ impl Shared {
 
     pub(crate) fn accept_only(&self, api: &str, tokens: Option<BTreeSet<String>>) {
         self.update(|inner| inner.apis.entry(api.to_owned()).or_default().accept_only = tokens);
+    }
+
+    /// Changes what one API is told; its name and port stay.
+    pub(crate) fn configure_api(&self, api: &str, change: impl FnOnce(&mut ApiConfig)) {
+        self.update(|inner| {
+            if let Some(config) = inner.config.apis.iter_mut().find(|config| config.name == api) {
+                change(config);
+            }
+        });
     }
 
     pub(crate) fn configure(&self, new: Config) -> Result<(), ConfigureError> {

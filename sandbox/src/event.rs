@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 pub enum SandboxEvent {
     /// A login gave a new family.
     Issued,
+    /// A request came to the authorization endpoint.
+    AuthorizationRequested,
+    /// A device asked for a login.
+    DeviceAuthorizationRequested,
+    /// Somebody decided about a login in a browser or on a device.
+    LoginDecided {
+        /// Whether it was allowed.
+        approved: bool,
+    },
     /// A request came to the token endpoint.
     TokenRequested,
     /// A token request was granted.
@@ -56,6 +65,13 @@ pub enum SandboxEvent {
         api: String,
         /// The generation of the token, if the sandbox ever issued it.
         generation: Option<u64>,
+    },
+    /// An API wanted more than a good token.
+    ApiDemanded {
+        /// The API.
+        api: String,
+        /// The generation of the token.
+        generation: u64,
     },
     /// A request without a bearer token came to an API.
     ApiAnonymous {

@@ -24,6 +24,9 @@ use serde_json::Value;
 /// | `cut-body` | [`Fault::CutBody`] |
 /// | `html` | [`Fault::Html`] |
 /// | `invalid_grant`, `invalid_client`, `error:CODE` | [`Fault::InvalidGrant`], [`Fault::InvalidClient`], [`Fault::Error`] |
+/// | `ok-with-error:CODE` | [`Fault::OkWithError`] |
+/// | `claims-challenge`, `claims-challenge:CLAIMS` | [`Fault::ClaimsChallenge`] |
+/// | `use_dpop_nonce` | [`Fault::UseDpopNonce`] |
 /// | `redirect:URL` | [`Fault::Redirect`] |
 /// | `no-refresh-token` | [`Fault::NoRefreshToken`] |
 ///
@@ -97,6 +100,21 @@ pub enum Fault {
         /// The value of `error`.
         code: String,
     },
+    /// 200 with this error code, before commit, as GitHub does.
+    OkWithError {
+        /// The value of `error`.
+        code: String,
+    },
+    /// 400 `invalid_grant` with a `claims` member, before commit, as Entra does: a login that asks
+    /// for these claims is wanted.
+    ClaimsChallenge {
+        /// The value of `claims`.
+        #[serde(default = "any_claims")]
+        claims: String,
+    },
+    /// 400 `use_dpop_nonce` with a nonce that was not given before (RFC 9449, section 8), before
+    /// commit, whether the client uses DPoP or not.
+    UseDpopNonce,
     /// 307 to this place, before commit.
     Redirect {
         /// The value of `Location`.
@@ -136,6 +154,11 @@ impl<'de> Deserialize<'de> for Fault {
 
 fn json_content_type() -> String {
     "application/json".to_owned()
+}
+
+/// What Entra asks for after a policy has changed: a token that was issued later than that.
+fn any_claims() -> String {
+    r#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#.to_owned()
 }
 
 /// A spelling that is no fault.
@@ -215,6 +238,12 @@ impl FromStr for Fault {
             "invalid-grant" => bare(Self::InvalidGrant),
             "invalid-client" => bare(Self::InvalidClient),
             "error" => Ok(Self::Error { code: text("an error code")? }),
+            "ok-with-error" => Ok(Self::OkWithError { code: text("an error code")? }),
+            "claims-challenge" => {
+                let claims = argument.map_or_else(any_claims, str::to_owned);
+                Ok(Self::ClaimsChallenge { claims })
+            }
+            "use-dpop-nonce" => bare(Self::UseDpopNonce),
             "redirect" => Ok(Self::Redirect { to: text("a URL")? }),
             "no-refresh-token" => bare(Self::NoRefreshToken),
             _ => Err(ParseFaultError::UnknownName { name: name.to_owned() }),
@@ -239,6 +268,9 @@ impl fmt::Display for Fault {
             Self::InvalidGrant => f.write_str("invalid_grant"),
             Self::InvalidClient => f.write_str("invalid_client"),
             Self::Error { code } => write!(f, "error:{code}"),
+            Self::OkWithError { code } => write!(f, "ok-with-error:{code}"),
+            Self::ClaimsChallenge { .. } => f.write_str("claims-challenge"),
+            Self::UseDpopNonce => f.write_str("use_dpop_nonce"),
             Self::Redirect { .. } => f.write_str("redirect"),
             Self::NoRefreshToken => f.write_str("no-refresh-token"),
             Self::SlowThen(ms) => write!(f, "slow:{ms}"),
@@ -311,6 +343,13 @@ mod tests {
             ("invalid_grant", Fault::InvalidGrant),
             ("invalid_client", Fault::InvalidClient),
             ("error:slow_down", Fault::Error { code: "slow_down".to_owned() }),
+            ("ok-with-error:x", Fault::OkWithError { code: "x".to_owned() }),
+            ("claims-challenge", Fault::ClaimsChallenge { claims: any_claims() }),
+            (
+                r#"claims_challenge:{"id_token":{}}"#,
+                Fault::ClaimsChallenge { claims: r#"{"id_token":{}}"#.to_owned() },
+            ),
+            ("use_dpop_nonce", Fault::UseDpopNonce),
             (
                 "redirect:http://127.0.0.1:1/x",
                 Fault::Redirect { to: "http://127.0.0.1:1/x".to_owned() },

@@ -8,9 +8,13 @@ use url::form_urlencoded;
 
 use crate::config::Config;
 
-/// The parameters of one request, each at most once (RFC 6749, section 3.2).
+/// The parameters of one request, each at most once (RFC 6749, section 3.2), but for `resource`
+/// (RFC 8707, section 2).
 #[derive(Debug)]
-pub(crate) struct Form(BTreeMap<String, String>);
+pub(crate) struct Form {
+    parameters: BTreeMap<String, String>,
+    resources: Vec<String>,
+}
 
 /// Why a request is not a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +39,34 @@ impl Form {
         if !media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(InvalidForm::ContentType);
         }
-        let mut parameters = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(body) {
-            if parameters.insert(name.into_owned(), value.into_owned()).is_some() {
+        Self::decoded(body)
+    }
+
+    /// The parameters of a query.
+    pub(crate) fn parse_query(query: &str) -> Result<Self, InvalidForm> {
+        Self::decoded(query.as_bytes())
+    }
+
+    fn decoded(encoded: &[u8]) -> Result<Self, InvalidForm> {
+        let (mut parameters, mut resources) = (BTreeMap::new(), Vec::new());
+        for (name, value) in form_urlencoded::parse(encoded) {
+            if name == "resource" {
+                resources.push(value.into_owned());
+            } else if parameters.insert(name.into_owned(), value.into_owned()).is_some() {
                 return Err(InvalidForm::Repeated);
             }
         }
-        Ok(Self(parameters))
+        Ok(Self { parameters, resources })
     }
 
     /// A parameter; one without a value counts as left out.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The resource indicators.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 

@@ -1,25 +1,21 @@
 //! How requests to the authorization server are judged: each under one hold of the lock, so two
 //! that come together are judged one after the other.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
 use crate::{
     answer::Reply,
+    config::Config,
+    dpop::{DPOP_NONCE, ProofRefusal, Proven, url_of},
     event::SandboxEvent,
-    form::{Form, Unauthenticated, authenticate},
-    shared::{Inner, Shared, mint},
-    state::{Grant, Refusal, Revoked},
+    form::{Form, InvalidForm, Unauthenticated, authenticate},
+    grants::{TokenRequest, grant_type},
+    refusal::Denial,
+    shared::{Inner, Shared},
+    state::Revoked,
+    stats::GrantType,
 };
-
-/// Why a request gets no grant: a code and a description.
-struct Denial(&'static str, &'static str);
-
-impl From<Refusal> for Denial {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal.code(), refusal.description())
-    }
-}
 
 pub(crate) fn judge_token(
     shared: &Shared,
@@ -36,65 +32,75 @@ pub(crate) fn judge_token(
         if let Err(error) = authenticate(&inner.config, headers, &form) {
             return unauthenticated(inner, error);
         }
-        match grant(inner, &form, rotate, now) {
+        if inner.config.dpop
+            && let Some(reply) = unproven(inner, headers)
+        {
+            return reply;
+        }
+        let grant_type = match grant_type(&form) {
+            Ok(grant_type) => grant_type,
+            Err(denial) => return refused(inner, &denial),
+        };
+        let request = TokenRequest::read(&form, grant_type, inner, &shared.addresses, rotate, now);
+        match request.and_then(|request| request.judge(inner)) {
             Ok(mut grant) => {
                 if !rotate {
                     grant.refresh = None;
                 }
                 inner.stats.granted += 1;
+                inner.stats.grants.entry(grant_type).or_default().granted += 1;
                 inner.stats.grace_replays += u64::from(grant.replay);
                 let (generation, replay) = (grant.generation, grant.replay);
                 inner.emit(SandboxEvent::Granted { generation, replay });
                 Reply::json(StatusCode::OK, &inner.token_response(&grant))
-                    .with(http::header::PRAGMA, Some("no-cache"))
+                    .with(header::PRAGMA, Some("no-cache"))
             }
-            Err(denial) => refused(inner, &denial),
+            Err(denial) => denied(inner, grant_type, &denial),
         }
     })
 }
 
-fn grant(inner: &mut Inner, form: &Form, rotate: bool, now: u64) -> Result<Grant, Denial> {
-    let scope = form.value("scope");
-    match form.value("grant_type") {
-        Some("refresh_token") => {
-            let presented = form
-                .value("refresh_token")
-                .ok_or(Denial("invalid_request", "The refresh token is missing"))?;
-            let config = &inner.config;
-            let result = inner.state.refresh(config, presented, scope, rotate, mint(), now);
-            if let Err(Refusal::Reused { revoked }) = result {
-                inner.stats.reuse_detected += 1;
-                inner.emit(SandboxEvent::ReuseDetected);
-                inner.family_revoked(revoked);
-            }
-            let mut grant = result?;
-            if grant.refresh.is_none() && inner.config.repeat_refresh_token {
-                grant.refresh = Some(presented.to_owned());
-            }
-            Ok(grant)
+/// Counts a refusal by its kind. A device that is to come again is not refused.
+fn denied(inner: &mut Inner, grant_type: GrantType, denial: &Denial) -> Reply {
+    match denial.0 {
+        "authorization_pending" => inner.stats.pending += 1,
+        "slow_down" => inner.stats.slow_downs += 1,
+        _ => {
+            inner.stats.grants.entry(grant_type).or_default().refused += 1;
+            return refused(inner, denial);
         }
-        Some("client_credentials") if inner.config.client_secret.is_none() => {
-            Err(Denial("unauthorized_client", "A public client has no credentials"))
-        }
-        Some("client_credentials") => {
-            let scope = scope.unwrap_or(&inner.config.scope);
-            Ok(inner.state.client_credentials(&inner.config, scope, mint(), now))
-        }
-        Some(_) => Err(Denial("unsupported_grant_type", "The sandbox has no such grant")),
-        None => Err(Denial("invalid_request", "The grant type is missing")),
     }
+    bad_request(denial.0, denial.1)
+}
+
+/// The answer to a request without a good proof (RFC 9449, section 5).
+fn unproven(inner: &mut Inner, headers: &HeaderMap) -> Option<Reply> {
+    let proven = Proven { method: "POST", url: url_of(headers, "/token"), token: None };
+    match inner.proofs.check_with_nonce(headers, &proven) {
+        Ok(()) => None,
+        Err(ProofRefusal::Nonce(nonce)) => {
+            inner.stats.nonce_demands += 1;
+            Some(use_dpop_nonce(&nonce))
+        }
+        Err(ProofRefusal::Invalid(description)) => {
+            Some(refused(inner, &Denial("invalid_dpop_proof", description)))
+        }
+    }
+}
+
+/// RFC 9449, section 8.
+pub(crate) fn use_dpop_nonce(nonce: &str) -> Reply {
+    bad_request("use_dpop_nonce", "The authorization server requires a nonce in the proof")
+        .with(DPOP_NONCE, Some(nonce))
 }
 
 /// RFC 7009, section 2: a token that is not known is answered like one that was revoked.
 pub(crate) fn judge_revocation(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Reply {
     shared.update(|inner| {
-        let form = match Form::parse(headers, body) {
+        let form = match known_client(&inner.config, headers, body) {
             Ok(form) => form,
-            Err(error) => return bad_request("invalid_request", error.description()),
+            Err(error) => return error.reply(),
         };
-        if let Err(error) = authenticate(&inner.config, headers, &form) {
-            return client_error(error);
-        }
         let Some(token) = form.value("token") else {
             return bad_request("invalid_request", "The token is missing");
         };
@@ -115,13 +121,10 @@ pub(crate) fn judge_revocation(shared: &Shared, headers: &HeaderMap, body: &[u8]
 pub(crate) fn judge_introspection(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Reply {
     let now = shared.clock.now_ms();
     shared.read(|inner| {
-        let form = match Form::parse(headers, body) {
+        let form = match known_client(&inner.config, headers, body) {
             Ok(form) => form,
-            Err(error) => return bad_request("invalid_request", error.description()),
+            Err(error) => return error.reply(),
         };
-        if let Err(error) = authenticate(&inner.config, headers, &form) {
-            return client_error(error);
-        }
         let found = form.value("token").and_then(|token| inner.state.introspect(token, now));
         let body = match found {
             Some((scope, generation, Some(expires_at))) => json!({
@@ -136,6 +139,35 @@ pub(crate) fn judge_introspection(shared: &Shared, headers: &HeaderMap, body: &[
         };
         Reply::json(StatusCode::OK, &body)
     })
+}
+
+/// Why a request gets nothing at an endpoint that counts no refusals.
+#[derive(Debug)]
+pub(crate) enum Unanswerable {
+    Form(InvalidForm),
+    Client(Unauthenticated),
+    Denied(Denial),
+}
+
+impl Unanswerable {
+    pub(crate) fn reply(self) -> Reply {
+        match self {
+            Self::Form(error) => bad_request("invalid_request", error.description()),
+            Self::Client(error) => client_error(error),
+            Self::Denied(Denial(code, description)) => bad_request(code, description),
+        }
+    }
+}
+
+/// A form that the one client sent.
+pub(crate) fn known_client(
+    config: &Config,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Form, Unanswerable> {
+    let form = Form::parse(headers, body).map_err(Unanswerable::Form)?;
+    authenticate(config, headers, &form).map_err(Unanswerable::Client)?;
+    Ok(form)
 }
 
 fn refused(inner: &mut Inner, Denial(code, description): &Denial) -> Reply {

@@ -9,7 +9,9 @@ use tokio::{
 };
 
 use crate::{
-    api, authorization_server,
+    api,
+    api_config::{Demand, Rejection},
+    authorization_server,
     config::Config,
     controls::{ConfigureError, Login},
     event::SandboxEvent,
@@ -95,6 +97,9 @@ impl Sandbox {
             token_endpoint: format!("{issuer}/token"),
             revocation_endpoint: format!("{issuer}/revoke"),
             introspection_endpoint: format!("{issuer}/introspect"),
+            authorization_endpoint: format!("{issuer}/authorize"),
+            device_authorization_endpoint: format!("{issuer}/device_authorization"),
+            verification_uri: format!("{issuer}/device"),
             issuer,
             apis: api_listeners.iter().map(|(name, _, url)| (name.clone(), url.clone())).collect(),
         };
@@ -152,6 +157,16 @@ impl Sandbox {
         &self.shared.addresses.introspection_endpoint
     }
 
+    /// The URL of the authorization endpoint (RFC 6749, section 3.1).
+    pub fn authorization_endpoint(&self) -> &str {
+        &self.shared.addresses.authorization_endpoint
+    }
+
+    /// The URL of the device authorization endpoint (RFC 8628, section 3.1).
+    pub fn device_authorization_endpoint(&self) -> &str {
+        &self.shared.addresses.device_authorization_endpoint
+    }
+
     /// The origin of an API, without a trailing slash.
     ///
     /// # Panics
@@ -188,6 +203,11 @@ impl Sandbox {
     /// A login with a scope and audiences of its own.
     pub fn issue_for(&self, login: Login) -> Value {
         self.shared.issue(login)
+    }
+
+    /// Decides for the user of a device that shows this code. False if no device waits for it.
+    pub fn decide_device(&self, user_code: &str, approve: bool) -> bool {
+        self.shared.decide_device(user_code, approve)
     }
 
     /// Ends every access token that was issued so far; refresh tokens live on.
@@ -228,6 +248,18 @@ impl Sandbox {
     pub fn accept_only(&self, api: &str, tokens: Option<BTreeSet<String>>) {
         self.shared.assert_api(api);
         self.shared.accept_only(api, tokens);
+    }
+
+    /// Makes an API want something besides a good token; `None` ends it.
+    pub fn demand(&self, api: &str, demand: Option<Demand>) {
+        self.shared.assert_api(api);
+        self.shared.configure_api(api, |config| config.demand = demand);
+    }
+
+    /// Makes an API say in another way that a token is no good.
+    pub fn reject_as(&self, api: &str, rejection: Rejection) {
+        self.shared.assert_api(api);
+        self.shared.configure_api(api, |config| config.rejection = rejection);
     }
 
     /// Queues a fault for the token endpoint: one request meets it.

@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::{
     clock::Clock,
+    codes::Codes,
     config::Config,
+    devices::Devices,
+    dpop::Proofs,
     event::SandboxEvent,
     fault::FaultScript,
-    state::{Minted, State},
+    state::State,
     stats::{RequestKind, RequestLog, RequestRecord, Stats, token_suffix},
 };
 
@@ -38,6 +40,10 @@ pub(crate) struct Addresses {
     pub(crate) token_endpoint: String,
     pub(crate) revocation_endpoint: String,
     pub(crate) introspection_endpoint: String,
+    pub(crate) authorization_endpoint: String,
+    pub(crate) device_authorization_endpoint: String,
+    /// Where people enter the code of a device.
+    pub(crate) verification_uri: String,
     pub(crate) apis: BTreeMap<String, String>,
 }
 
@@ -69,6 +75,9 @@ impl Flip {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) state: State,
+    pub(crate) codes: Codes,
+    pub(crate) devices: Devices,
+    pub(crate) proofs: Proofs,
     pub(crate) stats: Stats,
     pub(crate) log: RequestLog,
     pub(crate) token_faults: FaultScript,
@@ -129,6 +138,9 @@ impl Shared {
         let mut inner = Inner {
             apis: names.collect(),
             state: State::default(),
+            codes: Codes::default(),
+            devices: Devices::default(),
+            proofs: Proofs::default(),
             stats: Stats::default(),
             log: RequestLog::default(),
             token_faults,
@@ -200,23 +212,5 @@ impl OpenTokenRequest {
 impl Drop for OpenTokenRequest {
     fn drop(&mut self) {
         self.0.update(|inner| inner.open_token_requests -= 1);
-    }
-}
-
-/// Two new random tokens.
-///
-/// # Panics
-///
-/// If the operating system has no random bytes.
-pub(crate) fn mint() -> Minted {
-    let random = || {
-        // 16 bytes: nobody guesses 128 bits.
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-        URL_SAFE_NO_PAD.encode(bytes)
-    };
-    Minted {
-        access: format!("sandbox_at_{}", random()),
-        refresh: format!("sandbox_rt_{}", random()),
     }
 }

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::config::{Config, GraceKind, Rotation};
+use crate::{
+    authorization::{AccessRequest, Authorization, joined},
+    config::{Config, GraceKind, Rotation},
+    refusal::Refusal,
+};
 
 /// One login and all that its refresh tokens begot.
 #[derive(Debug)]
 struct Family {
-    scope: BTreeSet<String>,
-    audience: BTreeSet<String>,
+    authorization: Authorization,
+    authenticated_at: u64,
     /// Rises by one with every refresh token and every access token that comes with it.
     generation: u64,
     revoked: bool,
@@ -33,13 +37,15 @@ struct RefreshToken {
     standing: Standing,
 }
 
-#[derive(Debug)]
-struct AccessToken {
+#[derive(Clone, Debug)]
+pub(crate) struct AccessToken {
     /// Absent for client credentials, which have no family.
     family: Option<u64>,
-    generation: u64,
-    scope: BTreeSet<String>,
-    audience: BTreeSet<String>,
+    pub(crate) generation: u64,
+    pub(crate) authorization: Authorization,
+    /// When somebody logged in for it.
+    pub(crate) authenticated_at: u64,
+    pub(crate) issued_at: u64,
     expires_at: u64,
     dead: bool,
     expired_at_apis: BTreeSet<String>,
@@ -63,48 +69,6 @@ pub(crate) struct Grant {
     pub(crate) replay: bool,
 }
 
-/// Why a refresh is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Unknown,
-    Expired,
-    Revoked,
-    Superseded,
-    /// A spent token, outside any grace; says whether its family was revoked for it just now.
-    Reused {
-        revoked: bool,
-    },
-    Scope,
-}
-
-impl Refusal {
-    /// The code of RFC 6749, section 5.2.
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Self::Scope => "invalid_scope",
-            Self::Unknown
-            | Self::Expired
-            | Self::Revoked
-            | Self::Superseded
-            | Self::Reused { .. } => "invalid_grant",
-        }
-    }
-
-    pub(crate) fn description(self) -> &'static str {
-        match self {
-            Self::Unknown => "The refresh token is unknown",
-            Self::Expired => "The refresh token expired",
-            Self::Revoked => "The grant was revoked",
-            Self::Superseded => "The refresh token was replaced by a later one",
-            Self::Reused { revoked: true } => {
-                "The refresh token was already used; the grant is revoked"
-            }
-            Self::Reused { revoked: false } => "The refresh token was already used",
-            Self::Scope => "The scope exceeds what was granted",
-        }
-    }
-}
-
 /// What a revocation hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revoked {
@@ -124,45 +88,37 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A login: a new family with its first tokens.
+    /// A login: a new family with its first tokens. The access token has what was asked for; the
+    /// family, so its refresh tokens, all that was allowed.
     pub(crate) fn issue(
         &mut self,
         config: &Config,
-        scope: &str,
-        audience: BTreeSet<String>,
+        allowed: Authorization,
+        access: Authorization,
         minted: Minted,
         now: u64,
     ) -> Grant {
         let id = self.families.len() as u64;
-        let scope = words(scope);
-        let family = Family { scope: scope.clone(), audience, generation: 0, revoked: false };
+        let family =
+            Family { authorization: allowed, authenticated_at: now, generation: 0, revoked: false };
         self.families.insert(id, family);
-        let (access, refresh) = (minted.access, minted.refresh);
-        let generation = self.add_refresh(id, refresh.clone(), now);
-        self.add_access(config, id, generation, scope.clone(), access.clone(), now);
-        Grant { access, refresh: Some(refresh), generation, scope: joined(&scope), replay: false }
+        let generation = self.add_refresh(id, minted.refresh.clone(), now);
+        let scope = joined(&access.scope);
+        self.add_access(config, Some(id), generation, access, minted.access.clone(), now);
+        let (access, refresh) = (minted.access, Some(minted.refresh));
+        Grant { access, refresh, generation, scope, replay: false }
     }
 
     /// A token without a refresh token (RFC 6749, section 4.4).
     pub(crate) fn client_credentials(
         &mut self,
         config: &Config,
-        scope: &str,
+        access: Authorization,
         minted: Minted,
         now: u64,
     ) -> Grant {
-        let scope = words(scope);
-        let token = AccessToken {
-            family: None,
-            generation: 1,
-            scope: scope.clone(),
-            audience: BTreeSet::new(),
-            expires_at: now.saturating_add(config.access_ttl_ms),
-            dead: false,
-            expired_at_apis: BTreeSet::new(),
-        };
-        self.access.insert(minted.access.clone(), token);
-        let scope = joined(&scope);
+        let scope = joined(&access.scope);
+        self.add_access(config, None, 1, access, minted.access.clone(), now);
         Grant { access: minted.access, refresh: None, generation: 1, scope, replay: false }
     }
 
@@ -172,7 +128,7 @@ impl State {
         &mut self,
         config: &Config,
         presented: &str,
-        scope: Option<&str>,
+        request: &AccessRequest,
         rotate: bool,
         minted: Minted,
         now: u64,
@@ -199,10 +155,7 @@ impl State {
         if config.refresh_ttl_ms.is_some_and(|ttl| unused_for > ttl) {
             return Err(Refusal::Expired);
         }
-        let scope = scope.map_or_else(|| family.scope.clone(), words);
-        if !scope.is_subset(&family.scope) {
-            return Err(Refusal::Scope);
-        }
+        let access = family.authorization.narrowed(request)?;
         let replay = spent.is_some();
         let refresh = match spent {
             Some((GraceKind::Same, successor)) => Some(successor),
@@ -233,8 +186,9 @@ impl State {
         if let Some(token) = self.refresh.get_mut(presented) {
             token.used_at = now;
         }
-        self.add_access(config, id, generation, scope.clone(), minted.access.clone(), now);
-        Ok(Grant { access: minted.access, refresh, generation, scope: joined(&scope), replay })
+        let scope = joined(&access.scope);
+        self.add_access(config, Some(id), generation, access, minted.access.clone(), now);
+        Ok(Grant { access: minted.access, refresh, generation, scope, replay })
     }
 
     /// Revokes a refresh token's family, or one access token (RFC 7009, section 2.1).
@@ -284,21 +238,22 @@ impl State {
         }
     }
 
-    /// The generation of an access token that this API takes now.
+    /// An access token that this API takes now.
     pub(crate) fn accept(
         &self,
         token: &str,
         api: &str,
         audience: &BTreeSet<String>,
         now: u64,
-    ) -> Option<u64> {
+    ) -> Option<&AccessToken> {
         let access = self.access.get(token)?;
-        let addressed = access.audience.is_empty()
-            || audience.is_empty()
-            || !access.audience.is_disjoint(audience);
+        let Authorization { audience: addressees, apis, .. } = &access.authorization;
+        let addressed =
+            (addressees.is_empty() || audience.is_empty() || !addressees.is_disjoint(audience))
+                && (apis.is_empty() || apis.contains(api));
         let good =
             self.is_live_access(access, now) && !access.expired_at_apis.contains(api) && addressed;
-        good.then_some(access.generation)
+        good.then_some(access)
     }
 
     /// The generation of an access token, live or not.
@@ -310,13 +265,14 @@ impl State {
     pub(crate) fn introspect(&self, token: &str, now: u64) -> Option<(String, u64, Option<u64>)> {
         if let Some(access) = self.access.get(token) {
             let live = self.is_live_access(access, now);
-            return live
-                .then(|| (joined(&access.scope), access.generation, Some(access.expires_at)));
+            return live.then(|| {
+                (joined(&access.authorization.scope), access.generation, Some(access.expires_at))
+            });
         }
         let refresh = self.refresh.get(token)?;
         let family = &self.families[&refresh.family];
         let live = matches!(refresh.standing, Standing::Live) && !family.revoked;
-        live.then(|| (joined(&family.scope), refresh.generation, None))
+        live.then(|| (joined(&family.authorization.scope), refresh.generation, None))
     }
 
     pub(crate) fn live_families(&self) -> u64 {
@@ -351,18 +307,22 @@ impl State {
     fn add_access(
         &mut self,
         config: &Config,
-        family: u64,
+        family: Option<u64>,
         generation: u64,
-        scope: BTreeSet<String>,
+        authorization: Authorization,
         token: String,
         now: u64,
     ) {
-        let audience = self.families[&family].audience.clone();
-        let expires_at = now.saturating_add(config.access_ttl_ms);
-        let (dead, expired_at_apis) = (false, BTreeSet::new());
-        let family = Some(family);
-        let row =
-            AccessToken { family, generation, scope, audience, expires_at, dead, expired_at_apis };
+        let row = AccessToken {
+            family,
+            generation,
+            authorization,
+            authenticated_at: family.map_or(now, |id| self.families[&id].authenticated_at),
+            issued_at: now,
+            expires_at: now.saturating_add(config.access_ttl_ms),
+            dead: false,
+            expired_at_apis: BTreeSet::new(),
+        };
         self.access.insert(token, row);
     }
 
@@ -388,14 +348,6 @@ impl State {
             by.clone_into(successor);
         }
     }
-}
-
-fn words(scope: &str) -> BTreeSet<String> {
-    scope.split_ascii_whitespace().map(str::to_owned).collect()
-}
-
-fn joined(scope: &BTreeSet<String>) -> String {
-    scope.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 use std::collections::BTreeSet;
 
 use super::{Grant, Minted, Refusal, Revoked, State};
-use crate::config::{Config, Grace, GraceKind, Rotation};
+use crate::{
+    authorization::{AccessRequest, Authorization, words},
+    config::{Config, Grace, GraceKind, Rotation},
+    refusal::Excess,
+};
 
 /// A state with a clock and numbered tokens.
 struct Server {
@@ -27,12 +31,17 @@ impl Server {
 
     fn login(&mut self) -> Grant {
         let minted = self.mint();
-        self.state.issue(&self.config, "read write", BTreeSet::new(), minted, self.now)
+        let allowed = Authorization { scope: words("read write"), ..Authorization::default() };
+        self.state.issue(&self.config, allowed.clone(), allowed, minted, self.now)
     }
 
     fn refresh(&mut self, token: &str) -> Result<Grant, Refusal> {
+        self.refresh_for(token, &AccessRequest::default())
+    }
+
+    fn refresh_for(&mut self, token: &str, request: &AccessRequest) -> Result<Grant, Refusal> {
         let minted = self.mint();
-        self.state.refresh(&self.config, token, None, true, minted, self.now)
+        self.state.refresh(&self.config, token, request, true, minted, self.now)
     }
 
     fn takes(&self, access: &str) -> bool {
@@ -156,14 +165,10 @@ fn an_unused_refresh_token_expires() {
 fn scope_can_be_narrowed_and_never_widened() {
     let mut server = Server::new(Config::default());
     server.login();
-    let minted = server.mint();
-    let narrow =
-        server.state.refresh(&server.config, "rt1", Some("read"), true, minted, server.now);
-    assert_eq!(narrow.unwrap().scope, "read");
-    let minted = server.mint();
-    let wide =
-        server.state.refresh(&server.config, "rt2", Some("read admin"), true, minted, server.now);
-    assert_eq!(wide, Err(Refusal::Scope));
+    let scope = |scope| AccessRequest { scope: Some(words(scope)), ..AccessRequest::default() };
+    assert_eq!(server.refresh_for("rt1", &scope("read")).unwrap().scope, "read");
+    let wide = server.refresh_for("rt2", &scope("read admin"));
+    assert_eq!(wide, Err(Refusal::Excess(Excess::Scope)));
     assert_eq!(server.refresh("rt2").unwrap().scope, "read write", "the grant kept its scope");
 }
 
@@ -177,4 +182,22 @@ fn revoking_an_access_token_leaves_the_family_alone() {
     assert_eq!(server.state.revoke_token("rt1"), Revoked::Family { was_live: false });
     assert_eq!(server.state.revoke_token("nobody's"), Revoked::Nothing);
     assert_eq!(server.refresh("rt1"), Err(Refusal::Revoked));
+}
+
+#[test]
+fn resources_can_be_narrowed_and_never_widened() {
+    let mut server = Server::new(Config::default());
+    let apis = |names: &str| AccessRequest { apis: words(names), ..AccessRequest::default() };
+    let allowed = Authorization { apis: words("api mail"), ..Authorization::default() };
+    let minted = server.mint();
+    server.state.issue(&server.config, allowed.clone(), allowed, minted, server.now);
+    assert!(server.takes("at1"));
+    let elsewhere = server.refresh_for("rt1", &apis("mail")).unwrap();
+    assert!(!server.takes(&elsewhere.access));
+    assert_eq!(
+        server.refresh_for("rt2", &apis("api files")),
+        Err(Refusal::Excess(Excess::Resource))
+    );
+    let granted = server.refresh("rt2").unwrap();
+    assert!(server.takes(&granted.access), "the grant kept its resources");
 }

@@ -14,10 +14,28 @@ pub struct Stats {
     /// Of these, how many were granted; counted at the commit, whether the answer got out or not.
     pub granted: u64,
     /// How many were judged and refused, client authentication aside. Injected refusals do not
-    /// count here.
+    /// count here, and neither do the answers that ask a client to come again: the next three.
     pub refused: u64,
+    /// Polls of devices for which nobody had decided yet.
+    pub pending: u64,
+    /// Polls of devices that came too fast.
+    pub slow_downs: u64,
+    /// Answers that demanded a DPoP nonce, injected ones too.
+    pub nonce_demands: u64,
+    /// What was granted and refused of each kind of grant.
+    pub grants: BTreeMap<GrantType, GrantStats>,
     /// How many failed client authentication.
     pub unauthenticated: u64,
+    /// Requests at the authorization endpoint; the buttons of its page are none.
+    pub authorization_requests: u64,
+    /// Authorization codes that were issued.
+    pub codes_issued: u64,
+    /// Authorization codes that were presented again after they were redeemed.
+    pub codes_reused: u64,
+    /// Requests at the device authorization endpoint.
+    pub device_authorization_requests: u64,
+    /// Requests for the metadata of the authorization server, in either place.
+    pub metadata_requests: u64,
     /// Spent refresh tokens presented outside any grace.
     pub reuse_detected: u64,
     /// Spent refresh tokens honoured within their grace; these are granted too.
@@ -45,14 +63,46 @@ impl Stats {
     pub fn api(&self, name: &str) -> ApiStats {
         self.apis.get(name).cloned().unwrap_or_default()
     }
+
+    /// The counters of one kind of grant.
+    pub fn grant(&self, grant_type: GrantType) -> GrantStats {
+        self.grants.get(&grant_type).copied().unwrap_or_default()
+    }
 }
 
-/// Counters of one API. `requests` is the sum of the others.
+/// How a client asks for tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GrantType {
+    /// With the code of a browser login (RFC 6749, section 4.1).
+    AuthorizationCode,
+    /// With its own credentials (RFC 6749, section 4.4).
+    ClientCredentials,
+    /// With the code of a device (RFC 8628, section 3.4).
+    DeviceCode,
+    /// With a refresh token (RFC 6749, section 6).
+    RefreshToken,
+}
+
+/// Counters of one kind of grant. A request that failed before its grant was looked at, for its
+/// form, its client or its proof, is in none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct GrantStats {
+    /// How many were granted.
+    pub granted: u64,
+    /// How many were refused.
+    pub refused: u64,
+}
+
+/// Counters of one API. `requests` is the sum of the next four.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ApiStats {
-    /// Requests, whatever became of them.
+    /// Requests, whatever became of them, but for those for metadata.
     pub requests: u64,
     /// Requests whose token was taken.
     pub accepted: u64,
@@ -60,6 +110,10 @@ pub struct ApiStats {
     pub rejected: u64,
     /// Requests without a bearer token.
     pub anonymous: u64,
+    /// Requests whose token was good and did not meet the demand of the API.
+    pub demanded: u64,
+    /// Requests for the metadata of the API, which need no token.
+    pub metadata_requests: u64,
 }
 
 /// Where a logged request went.
@@ -71,6 +125,10 @@ pub enum RequestKind {
     Token,
     /// The revocation endpoint.
     Revocation,
+    /// The authorization endpoint.
+    Authorization,
+    /// The device authorization endpoint.
+    DeviceAuthorization,
     /// An API, by its name.
     Api(String),
 }

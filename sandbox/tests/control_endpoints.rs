@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{access, call_status, client, granted, refresh, refresh_token, send_refresh, start};
+use common::{
+    access, call_status, client, granted, post_form, refresh, refresh_token, send_refresh, start,
+};
 use regrant_sandbox::{Config, Rotation, Sandbox, Stats};
 use serde_json::{Value, json};
 
@@ -42,6 +44,22 @@ async fn a_script_logs_in_expires_and_revokes() {
     let stats = stats(&sandbox).await;
     assert_eq!(stats, sandbox.stats());
     assert_eq!((stats.families_revoked, stats.live_families, stats.api("api").rejected), (2, 0, 2));
+}
+
+#[tokio::test]
+async fn a_script_decides_for_the_user_of_a_device() {
+    let sandbox = start(Config::default());
+    let (_, begun) = post_form(sandbox.device_authorization_endpoint(), &[]).await;
+    let decision = json!({ "user_code": begun["user_code"], "approve": true });
+    done(&sandbox, "device", decision.clone()).await;
+    assert_eq!(post(&sandbox, "device", decision).await.0, 404, "it is decided");
+    assert_eq!(post(&sandbox, "device", json!({ "approve": true })).await.0, 422);
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("device_code", begun["device_code"].as_str().unwrap()),
+    ];
+    assert_eq!(post_form(sandbox.token_endpoint(), &form).await.0, 200);
+    assert_eq!(stats(&sandbox).await, sandbox.stats(), "the counters keep their names");
 }
 
 #[tokio::test]

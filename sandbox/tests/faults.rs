@@ -86,6 +86,33 @@ async fn injected_errors_have_their_codes() {
 }
 
 #[tokio::test]
+async fn an_error_can_come_in_a_200() {
+    let response = before_commit("ok-with-error:bad_refresh_token".parse().unwrap()).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.json::<Value>().await.unwrap()["error"], "bad_refresh_token");
+}
+
+#[tokio::test]
+async fn a_refusal_can_ask_for_claims_and_for_a_user() {
+    let claims = r#"{"access_token":{"acrs":{"essential":true}}}"#;
+    let fault = format!("claims-challenge:{claims}").parse().unwrap();
+    let response = before_commit(fault).await;
+    assert_eq!(response.status(), 400);
+    let body: Value = response.json().await.unwrap();
+    assert_eq!((&body["error"], &body["claims"]), (&"invalid_grant".into(), &claims.into()));
+    let response = before_commit("error:interaction_required".parse().unwrap()).await;
+    assert_eq!(response.json::<Value>().await.unwrap()["error"], "interaction_required");
+}
+
+#[tokio::test]
+async fn a_nonce_can_be_demanded_of_anybody() {
+    let response = before_commit(Fault::UseDpopNonce).await;
+    assert_eq!(response.status(), 400);
+    assert!(!header(&response, "dpop-nonce").unwrap().is_empty());
+    assert_eq!(response.json::<Value>().await.unwrap()["error"], "use_dpop_nonce");
+}
+
+#[tokio::test]
 async fn a_redirect_keeps_method_and_body() {
     let to = "http://127.0.0.1:9/elsewhere".to_owned();
     let response = before_commit(Fault::Redirect { to: to.clone() }).await;

@@ -8,7 +8,7 @@ use common::{
     start,
 };
 use regrant_sandbox::{
-    AnnouncedExpiresIn, Config, Grace, GraceKind, Login, Rotation, SandboxEvent,
+    AnnouncedExpiresIn, Config, Grace, GraceKind, GrantType, Login, Rotation, SandboxEvent,
 };
 use serde_json::{Map, Value, json};
 
@@ -242,9 +242,15 @@ async fn client_credentials_are_for_confidential_clients() {
     assert_eq!(send(form.clone()).await["error"], "unauthorized_client");
     sandbox.configure(|config| config.client_secret = Some("s".to_owned())).unwrap();
     form.push(("client_secret", "s"));
-    let tokens = send(form).await;
+    let tokens = send(form.clone()).await;
     assert!(tokens.get("refresh_token").is_none());
     assert_eq!(call_status(&sandbox, "api", &access(&tokens)).await, 200);
+    let with = |name, value| [form.as_slice(), &[(name, value)]].concat();
+    assert_eq!(send(with("scope", "admin")).await["scope"], "admin");
+    assert_eq!(send(with("scope", "everything")).await["error"], "invalid_scope");
+    assert_eq!(send(with("resource", "urn:nowhere")).await["error"], "invalid_target");
+    let stats = sandbox.stats().grant(GrantType::ClientCredentials);
+    assert_eq!((stats.granted, stats.refused), (2, 3));
 }
 
 #[tokio::test]

@@ -96,3 +96,17 @@ pub(crate) fn raw_refresh(url: &str, token: &str) -> String {
         body.len()
     )
 }
+
+/// A form, posted as the public client: status and JSON.
+pub(crate) async fn post_form(url: &str, form: &[(&str, &str)]) -> (u16, Value) {
+    let mut form = form.to_vec();
+    form.push(("client_id", "sandbox-client"));
+    let response = client().post(url).form(&form).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+pub(crate) async fn json_of(url: String) -> Value {
+    let response = client().get(url).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    response.json().await.unwrap()
+}
