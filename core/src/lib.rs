@@ -53,6 +53,7 @@ mod grant;
 mod holder;
 mod id;
 mod machine;
+mod nonces;
 mod origin;
 pub mod protocol;
 mod reason;
@@ -71,6 +72,7 @@ pub use machine::{
     Action, Blocked, Edge, Event, Input, Machine, Next, Outcome, Output, Over, Passage, Policy,
     Stored, Use, View, edges,
 };
+pub use nonces::Nonces;
 pub use origin::{Origin, OriginError};
 pub use reason::{Cause, LoginReason};
 pub use record::{

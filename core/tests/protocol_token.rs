@@ -329,6 +329,14 @@ fn a_nonce_is_wanted_only_with_one_good_nonce_at_hand() {
 }
 
 #[test]
+fn a_token_of_blanks_is_no_token() {
+    for token in ["", " ", "   "] {
+        let outcome = outcome(&reply(200, &format!(r#"{{"access_token":"{token}"}}"#)));
+        assert_eq!(outcome, (Cause::NotOauth, Applied::Perhaps, "no_grant"), "{token:?}");
+    }
+}
+
+#[test]
 fn a_moment_is_measured_against_the_answers_own_date() {
     let date = Some(Timestamp::from_millis(1_700_000_000_000));
     let lifetime = |members: &str, date| {

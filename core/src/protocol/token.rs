@@ -313,6 +313,9 @@ impl<'p> Reading<'_, '_, 'p> {
         let members = inner.as_ref().unwrap_or(&self.members);
         // VSCHAR (RFC 6749 appendix A.12): whatever else stands in a header would end it.
         let access_token = self.access_token(members).ok_or(("no_grant", self.why_no_token()))?;
+        if access_token.expose().trim().is_empty() {
+            return Err(("no_grant", "no_access_token"));
+        }
         if !access_token.expose().bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             return Err(("no_grant", "bad_token_chars"));
         }
