@@ -337,6 +337,15 @@ fn a_token_of_blanks_is_no_token() {
 }
 
 #[test]
+fn claims_that_a_refusal_names_are_kept_for_the_login() {
+    let body = r#"{"error":"interaction_required","claims":"{\"a\":1}"}"#;
+    let reading = read_token_reply(&reply(400, body), None);
+    assert_eq!(reading.claims.as_deref(), Some(r#"{"a":1}"#));
+    let body = r#"{"error":"server_error","claims":"{}"}"#;
+    assert_eq!(read_token_reply(&reply(400, body), None).claims, None);
+}
+
+#[test]
 fn a_moment_is_measured_against_the_answers_own_date() {
     let date = Some(Timestamp::from_millis(1_700_000_000_000));
     let lifetime = |members: &str, date| {

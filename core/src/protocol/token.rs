@@ -71,6 +71,8 @@ pub struct TokenReading<'p> {
     pub reason: Option<String>,
     /// The nonce for the next proof (RFC 9449 section 8), on any answer.
     pub nonce: Option<String>,
+    /// The claims that the user must show at a new login, as JSON, where a refusal names some.
+    pub claims: Option<String>,
 }
 
 /// Reads an answer of the token endpoint to a refresh (the table is in the
@@ -106,7 +108,9 @@ pub fn read_token_reply<'p>(
         Answer::Granted(_) | Answer::NonceWanted => None,
     });
     let nonce = nonce(reply.headers).ok().map(Into::into);
-    TokenReading { answer, rule, reason, nonce }
+    let refused = matches!(answer, Answer::Refused(_));
+    let claims = reading.members.text("claims").filter(|_| refused);
+    TokenReading { answer, rule, reason, nonce, claims }
 }
 
 /// JSON under whatever name; else a form, where the answer says or does not deny that it is one.
