@@ -1,5 +1,7 @@
 //! `cargo xtask test`: the real parts the tests drive, then every test.
 
+mod oidc_provider;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -62,7 +64,22 @@ const PARTS: &[Part] = &[
         program: "xdotool",
         debian_package: "xdotool",
     },
+    Part {
+        name: "Node.js",
+        what_for: "it runs the certified OpenID provider of the tests",
+        program: NODE,
+        debian_package: "nodejs",
+    },
+    Part {
+        name: "npm",
+        what_for: "it installs the certified OpenID provider of the tests",
+        program: NPM,
+        debian_package: "npm",
+    },
 ];
+
+const NODE: &str = "node";
+const NPM: &str = "npm";
 
 pub(crate) fn run(workspace: &Workspace, require_all: bool) -> anyhow::Result<()> {
     let mut missing = missing(PARTS, on_path);
@@ -76,6 +93,12 @@ pub(crate) fn run(workspace: &Workspace, require_all: bool) -> anyhow::Result<()
         } else {
             println!("{}", how_to_get(&missing));
         }
+    }
+    if [NODE, NPM].into_iter().all(on_path)
+        && let Err(error) = oidc_provider::install(workspace.root())
+    {
+        eprintln!("{error:#}");
+        missing.push(&oidc_provider::PART);
     }
     if require_all && !missing.is_empty() {
         bail!("every part is required, and not all are there\n{}", left_out(&missing));

@@ -1,0 +1,126 @@
+//! Rotation and reuse.
+
+use std::time::Duration;
+
+use regrant::{AccessError, LoginReason, StateKind};
+
+use crate::scene::{DAY, Fate, HOUR, Reply, Scene, challenge, granted, refused, reply};
+
+fn expired() -> Reply {
+    challenge(401, "Bearer error=invalid_token")
+}
+
+fn login_reason(got: &crate::scene::Got) -> LoginReason {
+    match got.error() {
+        AccessError::NeedsLogin { reason, .. } => *reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_01_rotated_token_not_persisted() {
+    let mut scene = Scene::new().await;
+    for cycle in 1..=3_usize {
+        let old: &'static str = ["at-0", "at-1", "at-2"][cycle - 1];
+        scene.rejects(old, expired());
+        assert_eq!(scene.call().await.status(), 200);
+        scene.restart().await;
+        let (access, refresh) = (format!("at-{cycle}"), format!("rt-{cycle}"));
+        assert_eq!(scene.stored().await, (Some(access), Some(refresh)));
+    }
+    assert_eq!(scene.network(|n| n.refresh_tokens()), ["rt-0", "rt-1", "rt-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_02_refresh_token_omitted() {
+    for member in ["", r#","refresh_token":null"#, r#","refresh_token":"""#] {
+        let scene = Scene::new().await;
+        for access in ["at-0", "at-1"] {
+            let next = if access == "at-0" { "at-1" } else { "at-2" };
+            scene.next([reply(200, &format!(r#"{{"access_token":"{next}"{member}}}"#))]);
+            scene.rejects(access, expired());
+            assert_eq!(scene.call().await.status(), 200, "{member}");
+            assert_eq!(scene.stored().await.1.as_deref(), Some("rt-0"), "{member}");
+        }
+        assert_eq!(scene.network(|n| n.refresh_tokens()), ["rt-0", "rt-0"], "{member}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_03_response_lost_after_rotation() {
+    // With a grace the replay brings a successor.
+    let scene = Scene::new().await;
+    scene.rejects("at-0", expired());
+    scene.next([Fate::Lost, granted("at-1", "rt-1").into()]);
+    let asked = tokio::time::timeout(Duration::from_secs(5), scene.call());
+    assert_eq!(asked.await.expect("within five seconds").status(), 200);
+    assert_eq!(scene.network(|n| n.refresh_tokens()), ["rt-0", "rt-0"]);
+
+    // Without one the replay is refused, which is neither "expired" nor "revoked".
+    let scene = Scene::new().await;
+    scene.rejects("at-0", expired());
+    scene.next([Fate::Lost, refused("invalid_grant").into()]);
+    let got = scene.call().await;
+    assert_eq!(login_reason(&got), LoginReason::RotationLost);
+    assert!(!got.error().to_string().contains("expired"));
+    scene.pass(DAY).await;
+    assert_eq!(login_reason(&scene.call().await), LoginReason::RotationLost);
+    assert_eq!(scene.posts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_03_b_ahead_of_need_nothing_is_replayed_where_it_kills() {
+    let own = r#"{"name":"own","rotation":"without_grace"}"#;
+    let scene = Scene::with(|client, _| client.profile = Some(own.into())).await;
+    scene.next([Fate::Lost]);
+    scene.pass(HOUR - Duration::from_secs(50)).await;
+    assert_eq!(scene.posts(), 1);
+    assert_eq!(scene.call().await.status(), 200);
+    scene.pass(HOUR).await;
+    assert_eq!((scene.call().await.status(), scene.posts()), (200, 1));
+    // The rejection forces the one replay.
+    scene.rejects("at-0", expired());
+    assert_eq!((scene.call().await.status(), scene.posts()), (200, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_04_reuse_detected_is_terminal() {
+    let scene = Scene::new().await;
+    scene.rejects("at-0", expired());
+    scene.always(refused("refresh_token_reused"));
+    assert_eq!(login_reason(&scene.call().await), LoginReason::ReuseDetected);
+    for _ in 0..24 {
+        scene.pass(HOUR).await;
+        assert_eq!(login_reason(&scene.call().await), LoginReason::ReuseDetected);
+    }
+    assert_eq!((scene.posts(), scene.requests()), (1, 1));
+    scene.log_in("new", "rt-new").await;
+    assert_eq!(scene.call().await.status(), 200);
+    assert_eq!((scene.posts(), scene.tokens()), (1, vec!["at-0".into(), "new".into()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_05_needless_or_early_refresh() {
+    let mut scene = Scene::new().await;
+    for _ in 0..20 {
+        scene.restart().await;
+        assert_eq!(scene.call().await.status(), 200);
+    }
+    assert_eq!(scene.posts(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_05_b_not_valid_yet_keeps_the_token_and_waits() {
+    let own = r#"{"name":"own","token":{"rules":[{"name":"early","class":"Transient","when":
+        {"json":[{"path":"/error_description","contains":"not valid yet"}]}}]}}"#;
+    let scene = Scene::with(|client, _| client.profile = Some(own.into())).await;
+    let early = r#"{"error":"invalid_grant","error_description":"refresh token not valid yet"}"#;
+    scene.always(reply(400, early).with("retry-after", "60"));
+    scene.pass(HOUR - Duration::from_secs(50)).await;
+    assert_eq!((scene.posts(), scene.call().await.status()), (1, 200));
+    assert_eq!(scene.status().await.state, Some(StateKind::Valid));
+    scene.mended();
+    scene.pass(Duration::from_secs(120)).await;
+    assert_eq!(scene.call().await.status(), 200);
+    assert_eq!(scene.stored().await.1.as_deref(), Some("rt-2"));
+}
