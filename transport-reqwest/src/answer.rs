@@ -1,16 +1,23 @@
 //! What an API's answer says about the token, without taking anything from its reader.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
-use regrant::{Profile, Strength, Verdict, retry_after};
+use http::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
+use regrant::{Profile, Strength, Timestamp, Verdict, http_date, retry_after};
 use regrant_core::protocol::{ApiReading, ApiReply, read_api_reply};
 use reqwest::{Body, Response, ResponseBuilderExt as _};
+use tokio::time::timeout;
 
 use crate::body::{Replayed, Rest};
 
 /// How much of a body is read to look for an error code: 64 KiB. No error message is longer.
 const CAP: usize = 64 << 10;
+
+/// How long a body may pause before it is taken for a stream, and read ahead no further: 2 s. The
+/// text of an error comes with its head.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What the answer to a request that carried a token says about it, and the answer again.
 pub(crate) async fn judge(
@@ -62,31 +69,40 @@ fn read(
 }
 
 /// `Retry-After`, measured against the answer's own `Date`.
-pub(crate) fn wait(headers: &HeaderMap) -> Option<std::time::Duration> {
-    let text = |name| headers.get(name).and_then(|line: &HeaderValue| line.to_str().ok());
-    retry_after(text(RETRY_AFTER)?, text(DATE))
+pub(crate) fn wait(headers: &HeaderMap) -> Option<Duration> {
+    retry_after(text(headers, &RETRY_AFTER)?, text(headers, &DATE))
 }
 
-/// Whether the body is one that can be read ahead. One that may never end is left alone.
+/// `Date`, the time by the server's clock.
+pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(text(headers, &DATE)?)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether the body is one that can be read ahead. One that may never end is left alone: streams of
+/// JSON have types of their own (`application/x-ndjson`, `application/json-seq`).
 fn is_short(response: &Response) -> bool {
     if let Some(length) = response.content_length() {
         return (1..=CAP as u64).contains(&length);
     }
-    let line = response.headers().get(CONTENT_TYPE).and_then(|line| line.to_str().ok());
-    line.is_some_and(|line| {
-        let line = line.to_ascii_lowercase();
-        line.contains("json") || line.contains("xml")
-    })
+    let line = text(response.headers(), &CONTENT_TYPE).unwrap_or_default();
+    let media_type = line.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let format = media_type.rsplit(['/', '+']).next().unwrap_or_default();
+    matches!(format, "json" | "xml") && !media_type.contains("stream")
 }
 
 /// The whole body, if it is short, and the response with its body as if it had not been read.
 async fn peek(mut response: Response) -> (Option<Bytes>, Response) {
     let mut start = BytesMut::new();
     let (whole, rest) = loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => start.extend_from_slice(&chunk),
-            Ok(None) => break (true, None),
-            Err(error) => break (false, Some(Rest::Broken(Some(error.into())))),
+        match timeout(PAUSE, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => start.extend_from_slice(&chunk),
+            Ok(Ok(None)) => break (true, None),
+            Ok(Err(error)) => break (false, Some(Rest::Broken(Some(error.into())))),
+            Err(_) => break (false, None),
         }
         if start.len() > CAP {
             break (false, None);
@@ -110,6 +126,11 @@ async fn peek(mut response: Response) -> (Option<Bytes>, Response) {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+
+    use tokio::sync::oneshot;
+
     use super::*;
 
     fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
@@ -148,7 +169,8 @@ mod tests {
     #[tokio::test]
     async fn a_long_body_is_no_evidence_and_stays_whole() {
         let long = "x".repeat(CAP + 1);
-        let (reading, answer) = judge(response(401, &[], long.clone().into()), "Bearer", None).await;
+        let (reading, answer) =
+            judge(response(401, &[], long.clone().into()), "Bearer", None).await;
         assert_eq!(reading.verdict, Verdict::Rejected(Strength::Weak));
         assert_eq!(answer.text().await.unwrap(), long);
     }
@@ -177,6 +199,69 @@ mod tests {
         assert!(answer.chunk().await.is_err());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_pauses_is_handed_on_and_goes_on_where_it_paused() {
+        let json = [("content-type", "application/json")];
+        let (go_on, pause) = oneshot::channel();
+        let body = Body::wrap_stream(Watching { events: 2, pause: Some(pause) });
+        let profile = Profile::of("slack").unwrap();
+        let (reading, mut answer) =
+            judge(response(200, &json, body), "Bearer", Some(&profile)).await;
+        assert_eq!(reading.verdict, Verdict::Accepted);
+        go_on.send(()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(answer.chunk().await.unwrap().unwrap(), "{}");
+        }
+        assert!(answer.chunk().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_json_is_not_read_ahead() {
+        let stream = |media_type| response(200, &[("content-type", media_type)], endless());
+        for media_type in [
+            "application/x-ndjson",
+            "application/json-seq",
+            "application/stream+json",
+            "text/event-stream",
+            "",
+        ] {
+            assert!(!is_short(&stream(media_type)), "{media_type}");
+        }
+        for media_type in
+            ["application/json; charset=utf-8", "application/problem+JSON", "text/xml"]
+        {
+            assert!(is_short(&stream(media_type)), "{media_type}");
+        }
+    }
+
+    fn endless() -> Body {
+        Body::wrap_stream(Watching { events: u8::MAX, pause: None })
+    }
+
+    /// Events, with a pause before the last.
+    struct Watching {
+        events: u8,
+        pause: Option<oneshot::Receiver<()>>,
+    }
+
+    impl futures_core::Stream for Watching {
+        type Item = Result<&'static str, std::io::Error>;
+
+        fn poll_next(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Self::Item>> {
+            if self.events == 1
+                && let Some(pause) = &mut self.pause
+            {
+                ready!(Pin::new(pause).poll(context)).unwrap();
+                self.pause = None;
+            }
+            let event = self.events.checked_sub(1).map(|left| self.events = left);
+            Poll::Ready(event.map(|()| Ok("{}")))
+        }
+    }
+
     struct Two(Vec<Bytes>);
 
     impl Two {
@@ -188,11 +273,8 @@ mod tests {
     impl futures_core::Stream for Two {
         type Item = Result<Bytes, std::io::Error>;
 
-        fn poll_next(
-            mut self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Self::Item>> {
-            std::task::Poll::Ready(self.next())
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(self.next())
         }
     }
 }

@@ -29,9 +29,8 @@ pub(crate) struct Watched {
 struct TooLate;
 
 impl Watched {
-    pub(crate) fn new(bytes: Bytes, within: Duration) -> (Self, Arc<AtomicBool>) {
+    pub(crate) fn new(bytes: Bytes, until: Duration) -> (Self, Arc<AtomicBool>) {
         let taken = Arc::new(AtomicBool::new(false));
-        let until = SystemClocks.steady() + within;
         (Self { bytes: Some(bytes), until, taken: Arc::clone(&taken) }, taken)
     }
 }

@@ -11,8 +11,11 @@ use regrant_core::protocol::ApiReading;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotReplayable;
 
-/// Found in the extensions of a response: the token was rejected, it has been refreshed, and this
-/// request was not sent again because it could not or must not be. Sending it anew is worth it.
+/// Found in the extensions of a response: what the request was refused for is mended, and it was
+/// not sent again because it could not or must not be. Sending it anew is worth it.
+///
+/// The token was rejected and has been refreshed; or the proof of possession was refused, and the
+/// next one will carry what the answer said (RFC 9449 section 9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryMark;

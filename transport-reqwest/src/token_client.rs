@@ -1,28 +1,28 @@
 //! The token endpoint over reqwest, by a client of its own.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use regrant::{
-    Answer, Applied, Cause, Client, Failure, LATE, Renewing, Secret, TokenEndpoint, http_date,
+    Answer, Applied, Cause, Client, Failure, LATE, ProofSigner, Renewing, Secret, SystemClocks,
+    TimeSource as _, TokenEndpoint,
 };
 use regrant_core::protocol::{
-    TokenReply, TokenRequest, read_token_reply, revocation_request, token_request,
+    TokenReading, TokenReply, TokenRequest, read_token_reply, revocation_request, token_request,
 };
-use reqwest::{Body, ClientBuilder, Request, Response, redirect, retry};
-use tracing::debug;
-use url::Url;
+use reqwest::{Body, ClientBuilder, Response, redirect, retry};
+use tokio::time::timeout;
+use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
-use crate::answer::wait;
+use crate::answer::{date, wait};
+use crate::assertion::AssertionSigner;
 use crate::body::Watched;
-use crate::origin::origin_of;
+use crate::credentials::{Credentials, NoAnswer, Prepared};
+use crate::proofs::{Proofs, Proven};
 
 /// The most of an answer that is read: 1 MiB and one byte, by which the reader knows that there
 /// was more.
@@ -44,13 +44,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub struct TokenClient {
     https: reqwest::Client,
     loopback: reqwest::Client,
-}
-
-/// A request that got no answer that could be read to its end.
-#[derive(Debug)]
-struct NoAnswer {
-    cause: Cause,
-    applied: Applied,
+    credentials: Credentials,
 }
 
 /// An answer, read to its end or to the cap.
@@ -95,43 +89,65 @@ impl TokenClient {
                 .no_zstd()
         };
         let builder = || dutiful(configure(reqwest::Client::builder()));
-        Ok(Self { https: builder().build()?, loopback: builder().no_proxy().build()? })
+        Ok(Self {
+            https: builder().build()?,
+            loopback: builder().no_proxy().build()?,
+            credentials: Credentials::default(),
+        })
     }
 
-    /// Sends a request and reads the answer. `within`: until when it may be sent; `listening`:
-    /// for how long an answer is waited for.
+    /// With the signer for clients whose tokens are bound to a key ([`Client::dpop`], RFC 9449
+    /// section 5). Without one, nothing is asked for them. Clones share the nonces of the
+    /// authorization servers.
+    #[must_use]
+    pub fn with_proofs(mut self, signer: Arc<dyn ProofSigner>) -> Self {
+        self.credentials.proofs = Some(Proofs::new(signer));
+        self
+    }
+
+    /// With the signer for clients that authenticate by
+    /// [`PrivateKeyJwt`](regrant::ClientAuthentication::PrivateKeyJwt) (RFC 7523 section 2.2).
+    /// Without one, nothing is asked for them, unless the feature `private-key-jwt` is on and the
+    /// key stands in the client's configuration.
+    #[must_use]
+    pub fn with_assertions(mut self, signer: Arc<dyn AssertionSigner>) -> Self {
+        self.credentials.assertions = Some(signer);
+        self
+    }
+
+    /// Sends a request and reads the answer. `within`: until when it may be sent; `listening`: for
+    /// how long an answer is waited for; `proves`: whether it carries a proof of possession.
     async fn send(
         &self,
         endpoint: &str,
-        message: &TokenRequest,
-        within: Duration,
-        listening: Duration,
-    ) -> Result<Reply, NoAnswer> {
-        let misconfigured = || NoAnswer { cause: Cause::ClientMisconfigured, applied: Applied::No };
-        let url = endpoint_url(endpoint).ok_or_else(misconfigured)?;
-        let client = if url.scheme() == "https" { &self.https } else { &self.loopback };
-        let bytes = Bytes::copy_from_slice(message.body.expose().as_bytes());
-        let (body, taken) = Watched::new(bytes, within);
-        let mut request = Request::new(Method::POST, url);
+        client: &Client,
+        message: TokenRequest,
+        proves: bool,
+        (within, listening): (Duration, Duration),
+    ) -> Result<(Reply, Option<Proven>), NoAnswer> {
+        let began = SystemClocks.steady();
+        let preparing = self.credentials.prepare(endpoint, client, message, proves);
+        let Ok(prepared) = timeout(within, preparing).await else {
+            warn!(target: "regrant", "the program's signer did not answer in time");
+            return Err(NoAnswer::UNSENT);
+        };
+        let Prepared { mut request, body, proven } = prepared?;
+        let (body, taken) = Watched::new(body, began + within);
         *request.body_mut() = Some(Body::wrap(body));
-        *request.timeout_mut() = Some(listening);
-        let headers = request.headers_mut();
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(CONTENT_TYPE, form);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some((user, password)) = &message.basic {
-            headers.insert(AUTHORIZATION, basic(user, password).ok_or_else(misconfigured)?);
-        }
+        let spent = SystemClocks.steady().saturating_sub(began);
+        *request.timeout_mut() = Some(listening.saturating_sub(spent));
         let failed = |error: &reqwest::Error| {
             if !taken.load(Ordering::Acquire) {
                 // No byte of the body was handed over, so no token has left.
-                return NoAnswer { cause: Cause::Unreachable, applied: Applied::No };
+                return NoAnswer::UNSENT;
             }
             let applied = if error.is_timeout() { Applied::PerhapsLater } else { Applied::Perhaps };
             NoAnswer { cause: Cause::NoAnswer, applied }
         };
-        let response = client.execute(request).await.map_err(|error| failed(&error))?;
-        read(response).await.map_err(|error| failed(&error))
+        let over = if request.url().scheme() == "https" { &self.https } else { &self.loopback };
+        let response = over.execute(request).await.map_err(|error| failed(&error))?;
+        let reply = read(response).await.map_err(|error| failed(&error))?;
+        Ok((reply, proven))
     }
 }
 
@@ -140,9 +156,16 @@ impl TokenEndpoint for TokenClient {
     async fn renew(&self, with: Renewing<'_>, within: Duration) -> Answer {
         let Renewing { client, refresh_token, claims, profile, .. } = with;
         let message = token_request(client, refresh_token, claims, profile);
-        let listening = within + LATE;
-        match self.send(&client.token_endpoint, &message, within, listening).await {
-            Ok(reply) => reply.answer(&with, message.scope_sent),
+        let scope_sent = message.scope_sent;
+        let times = (within, within + LATE);
+        match self.send(&client.token_endpoint, client, message, client.dpop, times).await {
+            Ok((reply, proven)) => {
+                let reading = reply.read(&with, scope_sent);
+                match proven {
+                    Some(proven) => self.credentials.learned(&proven, &reply.headers, reading),
+                    None => reading.answer,
+                }
+            }
             Err(NoAnswer { cause, applied }) => {
                 debug!(target: "regrant", %cause, ?applied, "no answer of the token endpoint");
                 Answer::Failed(Failure { cause, applied, retry_after: None, code: None })
@@ -153,8 +176,9 @@ impl TokenEndpoint for TokenClient {
     async fn revoke(&self, client: &Client, token: &Secret, hint: &str, within: Duration) -> bool {
         let Some(endpoint) = &client.revocation_endpoint else { return false };
         let message = revocation_request(client, token, hint);
-        match self.send(endpoint, &message, within, within).await {
-            Ok(reply) => {
+        // A revocation carries no proof: RFC 9449 knows them for tokens that are asked for.
+        match self.send(endpoint, client, message, false, (within, within)).await {
+            Ok((reply, _)) => {
                 let status = reply.status;
                 debug!(target: "regrant", status, hint, "the revocation endpoint answered");
                 // RFC 7009 section 2.2: 200 also for a token that was no longer known.
@@ -169,15 +193,14 @@ impl TokenEndpoint for TokenClient {
 }
 
 impl Reply {
-    fn answer(&self, with: &Renewing<'_>, scope_sent: bool) -> Answer {
+    fn read<'p>(&self, with: &Renewing<'p>, scope_sent: bool) -> TokenReading<'p> {
         let lines: Vec<_> =
             self.headers.iter().map(|(name, line)| (name.as_str(), line.as_bytes())).collect();
-        let date = self.headers.get(DATE).and_then(|line| http_date(line.to_str().ok()?));
         let reply = TokenReply {
             status: self.status,
             headers: &lines,
             retry_after: wait(&self.headers),
-            date,
+            date: date(&self.headers),
             body: &self.body,
             scope_sent,
             dpop_required: with.client.dpop,
@@ -185,26 +208,8 @@ impl Reply {
         let reading = read_token_reply(&reply, with.profile);
         let (status, rule, reason) = (self.status, &*reading.rule, reading.reason.as_deref());
         debug!(target: "regrant", status, rule, reason, "the token endpoint answered");
-        reading.answer
+        reading
     }
-}
-
-/// An endpoint that may be sent secrets: `https`, or `http` on loopback, and no password in the
-/// URL, which reqwest would make a header of.
-fn endpoint_url(endpoint: &str) -> Option<Url> {
-    let url = Url::parse(endpoint).ok()?;
-    let plain = url.username().is_empty() && url.password().is_none();
-    (plain && origin_of(&url).is_some()).then_some(url)
-}
-
-/// RFC 6749 section 2.3.1; both parts are encoded already.
-fn basic(user: &str, password: &Secret) -> Option<HeaderValue> {
-    let pair = Zeroizing::new(format!("{user}:{}", password.expose()));
-    let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-    let line = Zeroizing::new(format!("Basic {}", *encoded));
-    let mut value = HeaderValue::from_str(&line).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 async fn read(mut response: Response) -> Result<Reply, reqwest::Error> {
@@ -240,33 +245,11 @@ mod tests {
         let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
         let token = Secret::new("rt".into());
         let message = token_request(&Client::default(), Some(&token), None, None);
-        let (within, listening) = (Duration::from_secs(10), Duration::from_millis(50));
-        let sent = TokenClient::new().unwrap().send(&endpoint, &message, within, listening).await;
+        let (client, times) =
+            (Client::default(), (Duration::from_secs(10), Duration::from_millis(50)));
+        let sent = TokenClient::new().unwrap();
+        let sent = sent.send(&endpoint, &client, message, false, times).await;
         let Err(NoAnswer { cause, applied }) = sent else { panic!("who answered?") };
         assert_eq!((cause, applied), (Cause::NoAnswer, Applied::PerhapsLater));
-    }
-
-    #[test]
-    fn secrets_go_to_https_and_to_loopback_only() {
-        for good in ["https://as.example/token", "http://127.0.0.1:1/t", "http://localhost/t"] {
-            assert!(endpoint_url(good).is_some(), "{good}");
-        }
-        for bad in [
-            "http://as.example/token",
-            "ftp://as.example/token",
-            "https://user:secret@as.example/token",
-            "as.example/token",
-            "",
-        ] {
-            assert!(endpoint_url(bad).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn basic_is_sensitive() {
-        let value = basic("app", &Secret::new("s3cret".into())).unwrap();
-        assert!(value.is_sensitive());
-        assert_eq!(value.as_bytes(), b"Basic YXBwOnMzY3JldA==");
-        assert_eq!(format!("{value:?}"), "Sensitive");
     }
 }

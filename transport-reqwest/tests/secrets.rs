@@ -1,41 +1,17 @@
 //! Nothing of a token or a secret in any log, at any level. One test, for loggers are global.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+#[path = "common/captured.rs"]
+mod captured;
 mod common;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::io::Write as _;
 
+use captured::Captured;
 use common::World;
 use regrant_core::Record;
 use regrant_sandbox::{Config, Fault};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl log::Log for Captured {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        writeln!(self.clone(), "{} {}", record.target(), record.args()).unwrap();
-    }
-
-    fn flush(&self) {}
-}
 
 fn secrets(record: &Record, seen: &mut BTreeSet<String>) {
     seen.extend(record.refresh_token.iter().map(|token| token.expose().to_owned()));
@@ -44,15 +20,7 @@ fn secrets(record: &Record, seen: &mut BTreeSet<String>) {
 
 #[tokio::test]
 async fn no_log_has_a_token_or_a_secret() {
-    let captured = Captured::default();
-    log::set_boxed_logger(Box::new(captured.clone())).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
-    let writer = captured.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .init();
-
+    let captured = Captured::everything();
     let secret = "canary-client-secret";
     let config = Config { client_secret: Some(secret.to_owned()), ..Config::default() };
     let world = World::new(config).await;
@@ -76,7 +44,7 @@ async fn no_log_has_a_token_or_a_secret() {
     world.closed().await;
     assert_eq!(world.counts(), (6, 8));
 
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let text = captured.text();
     assert!(text.contains("token request sent") && text.contains("connecting"), "{text}");
     // A login and three refreshes, at least two tokens each, and the secret.
     assert!(seen.len() >= 9, "{}", seen.len());

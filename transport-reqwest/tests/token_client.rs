@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use regrant::{
-    Answer, Applied, Cause, Client, ClientAuthentication, Failure, Renewing, Secret, TokenEndpoint as _,
+    Answer, Applied, Cause, Client, ClientAuthentication, Failure, Renewing, Secret,
+    TokenEndpoint as _,
 };
 use regrant_reqwest::TokenClient;
 use regrant_sandbox::{ApiConfig, Config, Fault, Sandbox};

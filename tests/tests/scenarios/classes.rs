@@ -124,8 +124,9 @@ async fn claims_that_need_the_user_end_in_a_login_that_keeps_the_refresh_token()
     scene.rejects("at-0", challenge(401, line));
     scene.always(refused("interaction_required"));
     let got = scene.call().await;
-    let AccessError::NeedsLogin { reason, .. } = got.error() else { panic!("{got:?}") };
-    assert_eq!(*reason, LoginReason::InteractionRequired);
+    let Got::ClaimsWanted(claims, why) = &got else { panic!("{got:?}") };
+    let AccessError::NeedsLogin { reason, .. } = **why else { panic!("{got:?}") };
+    assert_eq!((&**claims, reason), (r#"{"a":1}"#, LoginReason::InteractionRequired));
     assert_eq!((scene.posts(), scene.stored().await.1.as_deref()), (1, Some("rt-0")));
 }
 

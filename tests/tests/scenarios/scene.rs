@@ -210,6 +210,8 @@ pub(crate) enum Got {
     Answer { status: u16, body: String, judged: Box<Judged>, rejected: bool, retry_mark: bool },
     /// No request, or none that could be answered.
     Error(Box<regrant::AccessError>),
+    /// Only a login with these claims helps.
+    ClaimsWanted(String, Box<regrant::AccessError>),
 }
 
 impl Got {
@@ -217,14 +219,14 @@ impl Got {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Answer { status, .. } => *status,
-            Self::Error(error) => panic!("no answer: {error}"),
+            Self::Error(error) | Self::ClaimsWanted(_, error) => panic!("no answer: {error}"),
         }
     }
 
     #[track_caller]
     pub(crate) fn error(&self) -> &regrant::AccessError {
         match self {
-            Self::Error(error) => error,
+            Self::Error(error) | Self::ClaimsWanted(_, error) => error,
             Self::Answer { status, .. } => panic!("an answer: {status}"),
         }
     }
@@ -335,6 +337,9 @@ impl Scene {
             }
             Err(error) => match RequestError::of(&error) {
                 Some(RequestError::Access(error)) => Got::Error(Box::new(error.clone())),
+                Some(RequestError::ClaimsWanted { claims, source }) => {
+                    Got::ClaimsWanted(claims.clone(), Box::new(source.clone()))
+                }
                 _ => panic!("{error:?}"),
             },
         }

@@ -25,6 +25,11 @@ pub(crate) struct World {
 impl World {
     /// Logged in, for the API named `api`.
     pub(crate) async fn new(config: Config) -> Self {
+        Self::with(config, |_| {}).await
+    }
+
+    /// The same, with the client configured further.
+    pub(crate) async fn with(config: Config, configure: impl FnOnce(&mut Client)) -> Self {
         // Installed already by another test of this process is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client_secret = config.client_secret.clone().map(Secret::new);
@@ -35,6 +40,7 @@ impl World {
             client.authentication = ClientAuthentication::ClientSecretBasic;
             client.client_secret = client_secret;
         }
+        configure(&mut client);
         let store = MemoryStore::new();
         // Only how long is waited between tries differs from what programs get.
         let mut policy = Policy::default();
