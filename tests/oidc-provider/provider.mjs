@@ -16,12 +16,13 @@ const SCOPES = 'read write';
 const es256 = () => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const named = (key) => ({ ...key.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' });
-  return { privateJwk: named(privateKey), publicJwk: named(publicKey) };
+  const privatePem = privateKey.export({ format: 'pem', type: 'pkcs8' });
+  return { privateJwk: named(privateKey), publicJwk: named(publicKey), privatePem };
 };
 
 // One client for each way in which a client shows who it is. The first five log users in.
 export function makeClients() {
-  const { privateJwk, publicJwk } = es256();
+  const { privatePem, publicJwk } = es256();
   const secret = () => randomBytes(16).toString('base64url');
   const user = {
     // A loopback redirect of a native app may have any port (RFC 8252 section 7.3).
@@ -43,7 +44,7 @@ export function makeClients() {
     api: { ...none, grant_types: [], client_secret: secret() },
   };
   const clients = Object.entries(registered).map(([id, rest]) => ({ client_id: id, ...rest }));
-  return { clients, privateJwk };
+  return { clients, privatePem };
 }
 
 export function makeProvider({ issuer, api, clients, store, settings, countToken }) {

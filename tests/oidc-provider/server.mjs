@@ -58,7 +58,7 @@ const countApi = (status, why) => {
 };
 
 const store = new Store(settings.state);
-const { clients, privateJwk } = makeClients();
+const { clients, privatePem } = makeClients();
 const shared = { issuer: issuer.url, api: api.url, clients, store, settings, counters, countToken, countApi };
 const provider = makeProvider(shared);
 provider.on('server_error', (_ctx, error) => console.error('provider:', error));
@@ -87,7 +87,7 @@ console.log(JSON.stringify({
   // By client: its secret, if it has one.
   secrets: Object.fromEntries(secrets),
   // The key of the client `jwt`.
-  private_jwk: privateJwk,
+  private_pem: privatePem,
 }));
 
 // A test that is gone, however it went, has closed this.

@@ -1,10 +1,12 @@
 //! The authorization code flow by hand (RFC 6749 section 4.1), as any login library does it.
 
-use regrant::{Answer, Grant};
+use regrant::{Answer, Grant, Proof, ProofSigner as _, SystemClocks, TimeSource as _};
 use regrant_core::protocol::{TokenReply, read_token_reply};
 use reqwest::header::LOCATION;
 use reqwest::{RequestBuilder, Url, redirect};
+use serde_json::json;
 
+use crate::keys::Key;
 use crate::provider::Provider;
 
 /// Where the code is sent. Nobody listens there: the browser of these tests stops before it. The
@@ -14,6 +16,8 @@ const REDIRECT: &str = "http://127.0.0.1:49152/callback";
 /// The pair of RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What the provider compares with nothing, and the client with what it sent.
 const STATE: &str = "the state of this login";
@@ -29,6 +33,34 @@ pub(crate) async fn log_in(provider: &Provider, client_id: &str) -> Grant {
     ];
     let request = authenticated(provider, client_id, &form);
     granted(&read(request).await)
+}
+
+/// The same with a proof of this key, to which the tokens are bound from then on (RFC 9449
+/// section 5). The provider wants its nonce in it.
+pub(crate) async fn log_in_bound(provider: &Provider, key: &Key) -> Grant {
+    let code = authorized(provider, "dpop").await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", REDIRECT),
+        ("code_verifier", VERIFIER),
+    ];
+    let endpoint = provider.endpoint("token_endpoint");
+    let mut nonce = None;
+    for _ in 0..2 {
+        let mut proof = Proof::new("POST", endpoint, SystemClocks.wall());
+        proof.nonce = nonce.as_deref();
+        let proof = key.sign(&proof).await.unwrap();
+        let request = authenticated(provider, "dpop", &form).header("DPoP", proof.expose());
+        let answer = request.send().await.unwrap();
+        if let Some(next) = answer.headers().get("dpop-nonce").filter(|_| nonce.is_none()) {
+            nonce = Some(next.to_str().unwrap().to_owned());
+            continue;
+        }
+        let (status, content_type) = (answer.status().as_u16(), "application/json".to_owned());
+        return granted(&Reply { status, content_type, body: answer.text().await.unwrap() });
+    }
+    panic!("the provider wants another nonce each time")
 }
 
 async fn authorized(provider: &Provider, client_id: &str) -> String {
@@ -83,10 +115,25 @@ pub(crate) fn authenticated(
         return request.basic_auth(user, Some(password));
     }
     form.push(("client_id", client_id));
+    let assertion = (client_id == "jwt").then(|| assertion(provider, secret));
+    if let Some(assertion) = &assertion {
+        form.push(("client_assertion_type", JWT_BEARER));
+        form.push(("client_assertion", assertion));
+    }
     if client_id == "post" {
         form.push(("client_secret", secret));
     }
     provider.post(provider.endpoint("token_endpoint"), &form)
+}
+
+/// A client assertion by hand (RFC 7523 section 3).
+fn assertion(provider: &Provider, pem: &str) -> String {
+    let (key, now) = (Key::from_pem(pem), SystemClocks.wall().as_millis() / 1_000);
+    let claims = json!({
+        "iss": "jwt", "sub": "jwt", "aud": provider.issuer(), "jti": key.nonce(),
+        "iat": now, "exp": now + 60,
+    });
+    key.signed(&json!({ "alg": "ES256" }), &claims)
 }
 
 /// An answer of the token endpoint.

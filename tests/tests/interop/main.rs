@@ -8,8 +8,10 @@
 
 #[path = "../processes/backend.rs"]
 mod backend;
+mod bound;
 mod code_flow;
 mod endings;
+mod keys;
 mod logins;
 mod outages;
 mod processes;

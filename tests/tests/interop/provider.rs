@@ -91,14 +91,20 @@ impl Provider {
         client.authentication = match id {
             "basic" => ClientAuthentication::ClientSecretBasic,
             "post" => ClientAuthentication::ClientSecretPost,
+            "jwt" => ClientAuthentication::PrivateKeyJwt,
             _ => ClientAuthentication::None,
         };
         client.client_secret = self.secret(id).map(|secret| Secret::new(secret.to_owned()));
+        client.dpop = id == "dpop";
         client
     }
 
+    /// What the client shows: a secret, or the private key in its place.
     pub(crate) fn secret(&self, id: &str) -> Option<&str> {
-        self.said["secrets"][id].as_str()
+        match id {
+            "jwt" => self.said["private_pem"].as_str(),
+            _ => self.said["secrets"][id].as_str(),
+        }
     }
 
     /// A request by nobody in particular.

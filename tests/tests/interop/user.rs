@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regrant::{AccessError, LoginReason, Policy, Secret, Session};
-use regrant_reqwest::{RequestError, TokenClient, client_builder};
+use regrant_reqwest::{Middleware, RequestError, TokenClient, client_builder};
 use regrant_storage::{KeyFile, Vault};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::Value;
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::backend::Backend;
 use crate::code_flow;
+use crate::keys::Key;
 use crate::provider::{Provider, SOON};
 
 pub(crate) struct User {
@@ -31,6 +32,18 @@ impl User {
         let user = Self::unknown(provider, policy).await;
         user.log_in(provider, client_id).await;
         user
+    }
+
+    /// Alice, with tokens that are bound to this key.
+    pub(crate) async fn bound(provider: &Provider, key: &Arc<Key>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = TokenClient::new().unwrap().with_proofs(key.clone());
+        let session = open_by(Backend::File, folder.path(), Policy::default(), endpoint).await;
+        let grant = code_flow::log_in_bound(provider, key).await;
+        session.install(provider.client("dpop"), [provider.origin()], grant).await.unwrap();
+        let middleware = Middleware::new(session.clone()).with_proofs(key.clone());
+        let url = format!("{}/me", provider.api());
+        Self { api: client_by(middleware), url, session, _folder: folder }
     }
 
     /// Nobody yet.
@@ -74,11 +87,21 @@ impl User {
 
 /// A session on the store in this folder. What happens in it is said aloud.
 pub(crate) async fn open(backend: Backend, folder: &Path, policy: Policy) -> Session {
+    open_by(backend, folder, policy, TokenClient::new().unwrap()).await
+}
+
+async fn open_by(
+    backend: Backend,
+    folder: &Path,
+    policy: Policy,
+    endpoint: TokenClient,
+) -> Session {
     let (blobs, lease) = backend.open(folder).await;
     let vault = Vault::new(blobs, Arc::new(KeyFile::new(folder.join("keys/regrant.key"))));
-    let endpoint = Arc::new(TokenClient::new().unwrap());
-    let session =
-        Session::builder(Arc::new(vault), Arc::new(lease), endpoint).policy(policy).open().unwrap();
+    let session = Session::builder(Arc::new(vault), Arc::new(lease), Arc::new(endpoint))
+        .policy(policy)
+        .open()
+        .unwrap();
     let mut events = session.events();
     tokio::spawn(async move {
         while let Some(Ok(event)) = events.next().await {
@@ -89,8 +112,12 @@ pub(crate) async fn open(backend: Backend, folder: &Path, policy: Policy) -> Ses
 }
 
 pub(crate) fn client(session: &Session) -> ClientWithMiddleware {
+    client_by(Middleware::new(session.clone()))
+}
+
+fn client_by(middleware: Middleware) -> ClientWithMiddleware {
     let http = client_builder().no_proxy().build().unwrap();
-    ClientBuilder::new(http).with(regrant_reqwest::Middleware::new(session.clone())).build()
+    ClientBuilder::new(http).with(middleware).build()
 }
 
 pub(crate) async fn call(api: &ClientWithMiddleware, url: &str) -> Result<Value, AccessError> {

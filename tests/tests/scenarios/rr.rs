@@ -28,7 +28,7 @@ async fn rr_01_rotated_token_not_persisted() {
         let (access, refresh) = (format!("at-{cycle}"), format!("rt-{cycle}"));
         assert_eq!(scene.stored().await, (Some(access), Some(refresh)));
     }
-    assert_eq!(scene.network(|n| n.refresh_tokens()), ["rt-0", "rt-1", "rt-2"]);
+    assert_eq!(scene.refresh_tokens(), ["rt-0", "rt-1", "rt-2"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,7 +42,7 @@ async fn rr_02_refresh_token_omitted() {
             assert_eq!(scene.call().await.status(), 200, "{member}");
             assert_eq!(scene.stored().await.1.as_deref(), Some("rt-0"), "{member}");
         }
-        assert_eq!(scene.network(|n| n.refresh_tokens()), ["rt-0", "rt-0"], "{member}");
+        assert_eq!(scene.refresh_tokens(), ["rt-0", "rt-0"], "{member}");
     }
 }
 
@@ -54,7 +54,7 @@ async fn rr_03_response_lost_after_rotation() {
     scene.next([Fate::Lost, granted("at-1", "rt-1").into()]);
     let asked = tokio::time::timeout(Duration::from_secs(5), scene.call());
     assert_eq!(asked.await.expect("within five seconds").status(), 200);
-    assert_eq!(scene.network(|n| n.refresh_tokens()), ["rt-0", "rt-0"]);
+    assert_eq!(scene.refresh_tokens(), ["rt-0", "rt-0"]);
 
     // Without one the replay is refused, which is neither "expired" nor "revoked".
     let scene = Scene::new().await;

@@ -308,6 +308,11 @@ impl Scene {
         look(&self.wire.network())
     }
 
+    /// The refresh tokens that the authorization server was sent.
+    pub(crate) fn refresh_tokens(&self) -> Vec<String> {
+        self.network(Network::refresh_tokens)
+    }
+
     /// The tokens that the API was sent.
     pub(crate) fn tokens(&self) -> Vec<String> {
         let token = |(line, _): &(String, Vec<u8>)| line.replace("Bearer ", "");
