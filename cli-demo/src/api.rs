@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, Method};
 use regrant::{Origin, Session};
-use regrant_core::protocol::Class;
+use regrant_core::protocol::{ApiReading, Class};
 use regrant_reqwest::{Judged, Middleware, NotReplayable, Rejected, RequestError, client_builder};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
 use url::Url;
@@ -16,7 +16,7 @@ use url::Url;
 use crate::error::Failure;
 
 /// What this program calls itself.
-const USER_AGENT: &str = concat!("regrant/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("regrant/", env!("CARGO_PKG_VERSION"));
 
 /// How long a connection may take: 30 s, a caller's patience. An answer may take any time.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -53,8 +53,25 @@ impl Answered {
         if let Some(Rejected { why, .. }) = self.response.extensions().get() {
             return Some(why.clone().into());
         }
-        let judged: Option<&Judged> = self.response.extensions().get();
-        judged.is_some_and(|judged| judged.reading.class == Class::StepUp).then(Failure::step_up)
+        let reading = self.reading().filter(|reading| reading.class == Class::StepUp)?;
+        Some(Failure::step_up(&reading.acr_values, reading.max_age))
+    }
+
+    /// The scope that the API misses in a token that is good; empty where it does not say which.
+    pub(crate) fn missing_scope(&self) -> Option<&[String]> {
+        let reading = self.reading().filter(|reading| reading.class == Class::InsufficientScope)?;
+        Some(&reading.scope)
+    }
+
+    /// Whether the API wants fewer requests; if so, for how long, where it says that.
+    pub(crate) fn rate_limit(&self) -> Option<Option<Duration>> {
+        let limited = self.reading().filter(|reading| reading.class == Class::RateLimited)?;
+        Some(limited.retry_after)
+    }
+
+    fn reading(&self) -> Option<&ApiReading<'static>> {
+        let judged: &Judged = self.response.extensions().get()?;
+        Some(&judged.reading)
     }
 
     pub(crate) fn into_body(self) -> reqwest::Response {

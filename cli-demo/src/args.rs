@@ -1,5 +1,13 @@
 //! The command line, as clap reads it.
 
+mod classify;
+mod client;
+mod login;
+
+pub(crate) use classify::{Classify, Kind, Profiles};
+pub(crate) use client::{Auth, Client, ClientSet};
+pub(crate) use login::Login;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -66,7 +74,7 @@ pub(crate) struct Global {
     )]
     pub(crate) key: String,
 
-    /// Provider profile; kept with the credential at import
+    /// Provider profile; kept with the credential at login, import and `client set`
     #[arg(long, global = true, value_name = "NAME or FILE")]
     pub(crate) profile: Option<String>,
 
@@ -87,9 +95,11 @@ pub(crate) enum Command {
     /// One of the processes of `demo`
     #[command(name = crate::demo::WORKER, hide = true)]
     DemoWorker,
+    /// Log in: with the browser, on another device, or as the program itself
+    Login(Box<Login>),
     /// Take over a token response (RFC 6749 section 5.1), read on standard input, or another
     /// program's credential file
-    Import(Import),
+    Import(Box<Import>),
     /// Send a request with the credential
     Call(Call),
     /// Print a live access token
@@ -104,6 +114,9 @@ pub(crate) enum Command {
     Logout,
     /// Try a refused refresh token once more
     Reconsider,
+    /// Look at the client that asks the authorization server, or change it
+    #[command(subcommand)]
+    Client(Client),
     /// Look at the key that seals the store, or change it
     #[command(subcommand)]
     Key(Key),
@@ -111,6 +124,10 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Explain a reason or an error code
     Explain(Explain),
+    /// List the provider profiles, or print one
+    Profiles(Profiles),
+    /// Say what an HTTP answer, read on standard input, means to regrant, and by which rule
+    Classify(Classify),
     /// Run an authorization server and APIs on loopback, for tests
     Sandbox(Box<Sandbox>),
 }
@@ -190,6 +207,7 @@ impl Command {
             Self::Key(Key::Show)
             | Self::Demo
             | Self::DemoWorker
+            | Self::Login(_)
             | Self::Import(_)
             | Self::Call(_)
             | Self::Token(_)
@@ -198,22 +216,14 @@ impl Command {
             | Self::Allow(_)
             | Self::Logout
             | Self::Reconsider
+            | Self::Client(_)
             | Self::Doctor(_)
             | Self::Explain(_)
+            | Self::Profiles(_)
+            | Self::Classify(_)
             | Self::Sandbox(_) => None,
         }
     }
-}
-
-/// RFC 6749 section 2.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Auth {
-    /// HTTP Basic
-    Basic,
-    /// The secret in the body
-    Post,
-    /// A public client
-    None,
 }
 
 #[derive(Args, Debug)]

@@ -3,13 +3,18 @@
 mod accounts;
 mod allow;
 mod call;
+mod classify;
+mod client;
 mod doctor;
 mod explain;
 mod import;
 mod key;
+mod login;
 mod logout;
+mod profiles;
 mod reconsider;
 pub(crate) mod sandbox;
+mod saved;
 mod status;
 mod token;
 
@@ -95,6 +100,7 @@ async fn done(command: Command, context: &Context) -> Result<ExitCode, Failure> 
         }
         Command::DemoWorker => return Ok(Box::pin(demo::work()).await),
         Command::Call(call) => return Box::pin(call::run(call, context)).await,
+        Command::Login(login) => Box::pin(login::run(&login, context)).await,
         Command::Import(import) => import::run(&import, context).await,
         Command::Token(token) => token::run(&token, context).await,
         Command::Status => status::run(context).await,
@@ -102,9 +108,12 @@ async fn done(command: Command, context: &Context) -> Result<ExitCode, Failure> 
         Command::Allow(allow) => allow::run(&allow, context).await,
         Command::Logout => logout::run(context).await,
         Command::Reconsider => reconsider::run(context).await,
+        Command::Client(command) => client::run(&command, context).await,
         Command::Key(command) => key::run(&command, context).await,
         Command::Doctor(doctor) => return doctor::run(&doctor, context).await,
         Command::Explain(explain) => explain::run(&explain, context.output),
+        Command::Profiles(profiles) => profiles::run(&profiles, context.output),
+        Command::Classify(classify) => return classify::run(&classify, context),
         Command::Sandbox(sandbox) => sandbox::run(*sandbox, context.output).await,
     }
     .map(|()| ExitCode::SUCCESS)

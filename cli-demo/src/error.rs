@@ -12,6 +12,7 @@ use regrant::{
 use serde_json::{Map, Value};
 
 use crate::explain;
+use crate::shell::quoted;
 use crate::time;
 
 /// The exit codes, as a contract with scripts.
@@ -91,9 +92,39 @@ impl Failure {
         Self::new(Exit::HttpError, "http_error", format!("the answer is {status}"))
     }
 
-    /// The API wants another authentication than this login was (RFC 9470).
-    pub(crate) fn step_up() -> Self {
-        Self::new(Exit::Login, "step_up", "the API wants the user to authenticate once more")
+    /// The API wants another authentication than this login was (RFC 9470): one of these classes,
+    /// the best first, and not older than so many seconds.
+    pub(crate) fn step_up(acr_values: &[String], max_age: Option<u64>) -> Self {
+        let what = "the API wants the user to authenticate once more";
+        let failure = Self::new(Exit::Login, "step_up", what);
+        let mut wanted = String::new();
+        if !acr_values.is_empty() {
+            // Writing to a string cannot fail.
+            let classes = quoted(&acr_values.join(" "));
+            let _ = write!(wanted, " --parameter acr_values={classes}");
+        }
+        if let Some(max_age) = max_age {
+            let _ = write!(wanted, " --parameter max_age={max_age}");
+        }
+        if wanted.is_empty() {
+            return failure;
+        }
+        failure
+            .remedy(format!("log in again in the way that the API asks for: regrant login{wanted}"))
+    }
+
+    /// A login brought nothing, in the words of whoever tried.
+    pub(crate) fn login(exit: Exit, code: &'static str, error: &(dyn Error + 'static)) -> Self {
+        let mut failure = Self::new(exit, code, error.to_string());
+        if let Some(source) = error.source() {
+            failure = failure.because(source);
+        }
+        failure
+    }
+
+    /// The authorization server wants another login than this one was.
+    pub(crate) fn refused_login(what: impl Into<String>) -> Self {
+        Self::new(Exit::Login, "login_refused", what)
     }
 
     pub(crate) fn still_rejected(retry_at: Option<Timestamp>) -> Self {
@@ -165,7 +196,7 @@ impl Failure {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
-            if !self.details.what.ends_with(&text) {
+            if !self.details.what.contains(&text) {
                 // Writing to a string cannot fail.
                 let _ = write!(self.details.what, ": {text}");
             }
@@ -350,7 +381,7 @@ mod tests {
             Failure::other("output", "x"),
             Failure::network("x"),
             Failure::http_error(404),
-            Failure::step_up(),
+            Failure::step_up(&[], None),
             AccessError::StillRejected { retry_at: at }.into(),
             AccessError::Budget { retry_at: at }.into(),
             AccessError::Busy { holder, held_for: Some(Duration::from_secs(7)) }.into(),

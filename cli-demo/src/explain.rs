@@ -1,10 +1,12 @@
 //! A page for every code that an error or a status can carry.
 
+mod login_pages;
 mod pages;
 
 use regrant_storage::Protection;
 
-pub(crate) use pages::PAGES;
+use login_pages::LOGIN_PAGES;
+use pages::PAGES;
 
 /// What there is to say about one code.
 #[derive(Debug)]
@@ -20,10 +22,15 @@ pub(crate) struct Page {
     pub(crate) exit: Option<u8>,
 }
 
+/// All pages, in the order in which they are listed.
+pub(crate) fn pages() -> impl Iterator<Item = &'static Page> {
+    PAGES.iter().chain(LOGIN_PAGES)
+}
+
 /// The page of this code; `-` counts as `_`, and case does not count.
 pub(crate) fn page(code: &str) -> Option<&'static Page> {
     let code = code.trim().to_ascii_lowercase().replace('-', "_");
-    PAGES.iter().find(|page| page.code == code)
+    pages().find(|page| page.code == code)
 }
 
 /// What happened, in a few words.
@@ -81,9 +88,9 @@ pub(crate) mod tests {
 
     #[test]
     fn no_page_is_there_twice_or_empty() {
-        let codes: BTreeSet<_> = PAGES.iter().map(|page| page.code).collect();
-        assert_eq!(codes.len(), PAGES.len());
-        for page in PAGES {
+        let codes: BTreeSet<_> = pages().map(|page| page.code).collect();
+        assert_eq!(codes.len(), pages().count());
+        for page in pages() {
             assert!(page.why.ends_with('.') && page.why.len() > 40, "{}", page.code);
             assert!(!page.what.ends_with('.') && !page.remedy.is_empty(), "{}", page.code);
         }

@@ -7,6 +7,7 @@
 mod advice;
 mod api;
 mod args;
+mod client_options;
 mod commands;
 mod demo;
 mod doctor;
@@ -18,6 +19,7 @@ mod log;
 mod output;
 mod profile;
 mod session;
+mod shell;
 mod signal;
 mod store;
 mod time;

@@ -51,6 +51,12 @@ impl Output {
         let _ = writeln!(anstream::stderr().lock(), "regrant: {text}");
     }
 
+    /// What a person must do now, as it is: somebody copies from it.
+    pub(crate) fn say(self, text: &str) {
+        // Whoever closed standard error does not want to know.
+        let _ = writeln!(anstream::stderr().lock(), "{text}");
+    }
+
     /// What went wrong: prose on standard error, or one JSON object on standard output.
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, stdin};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -14,10 +15,13 @@ use serde_json::json;
 use super::{Context, url};
 use crate::api::{Answered, Api, Request};
 use crate::args::Call;
+use crate::client_options::scope;
 use crate::error::{Exit, Failure};
 use crate::output::Output;
 use crate::session::Tally;
+use crate::shell::quoted;
 use crate::store::Store;
+use crate::time;
 
 pub(super) async fn run(call: Call, context: &Context) -> Result<ExitCode, Failure> {
     let (url, origin) = url(&call.url, "the URL")?;
@@ -29,7 +33,7 @@ pub(super) async fn run(call: Call, context: &Context) -> Result<ExitCode, Failu
         replayable: !call.no_replay,
     };
     let store = context.store().await?;
-    must_be_bound(&store, &context.global.account, &origin).await?;
+    let scope = must_be_bound(&store, &context.global.account, &origin).await?;
     let opened = context.session(&store).await?;
     let mut tally = Calls::default();
     let api = Api::new(opened.session(), &origin)?;
@@ -47,6 +51,7 @@ pub(super) async fn run(call: Call, context: &Context) -> Result<ExitCode, Failu
     if let Err(failure) = closed {
         tally.note(failure);
     }
+    tally.say_notes(scope.as_deref(), context.output);
     tally.finish(&counted, context)
 }
 
@@ -56,6 +61,10 @@ struct Calls {
     responses: BTreeMap<String, u64>,
     failed: u64,
     replays: u64,
+    /// The scope that the API misses, word by word, if it said so at all.
+    missing: Option<Vec<String>>,
+    /// Whether it asked for fewer requests, and the longest wait that it named.
+    rate_limit: Option<Option<Duration>>,
     /// What regrant or the network had to say, the most important first; one of each exit code.
     failures: Vec<Failure>,
 }
@@ -71,6 +80,13 @@ impl Calls {
         if let Some(failure) = answered.remark() {
             self.note(failure);
         }
+        if let Some(missing) = answered.missing_scope() {
+            let known = self.missing.get_or_insert_default();
+            let new: Vec<_> =
+                missing.iter().filter(|word| !known.contains(word)).cloned().collect();
+            known.extend(new);
+        }
+        self.rate_limit = self.rate_limit.max(answered.rate_limit());
         if let Err(failure) = shown(answered.into_body(), !output.is_json(), output).await {
             self.note(failure);
         }
@@ -87,6 +103,17 @@ impl Calls {
         }
     }
 
+    /// What to know beside the answers, which are the caller's.
+    fn say_notes(&self, granted: Option<&str>, output: Output) {
+        if let Some(missing) = &self.missing {
+            output.note(&about_scope(missing, granted));
+        }
+        if let Some(wait) = self.rate_limit {
+            let wait = wait.map_or("a while".to_owned(), time::length);
+            output.note(&format!("the API asks for fewer requests: wait {wait} before the next"));
+        }
+    }
+
     fn finish(mut self, counted: &Tally, context: &Context) -> Result<ExitCode, Failure> {
         self.failures.sort_by_key(|failure| rank(failure.exit));
         let failure = self.failures.into_iter().next();
@@ -98,6 +125,9 @@ impl Calls {
                 "replays": self.replays,
                 "adopted": counted.adopted(),
             });
+            if let Some(missing) = self.missing {
+                summary["scope_missing"] = missing.into();
+            }
             let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);
             if let Some(failure) = failure {
                 summary["error"] = context.advised(failure).to_json();
@@ -140,15 +170,40 @@ async fn shown(mut body: reqwest::Response, shown: bool, output: Output) -> Resu
     }
 }
 
-/// Before a session is opened, because an open session may send a token request.
-async fn must_be_bound(store: &Store, account: &str, origin: &Origin) -> Result<(), Failure> {
+/// The token is good and does not reach this far: only a login that asks for more helps, and it
+/// asks for what there was as well.
+fn about_scope(missing: &[String], granted: Option<&str>) -> String {
+    if missing.is_empty() {
+        return "the token does not reach this far, and the API does not say which scope it misses: \
+                look it up there, then regrant login --scope"
+            .to_owned();
+    }
+    let missing = missing.join(" ");
+    let wanted = scope([granted.unwrap_or_default(), &missing]).unwrap_or_default();
+    format!(
+        "the token does not reach this far: the API misses the scope {missing:?}. To get it: \
+         regrant login --scope {}",
+        quoted(&wanted)
+    )
+}
+
+/// Before a session is opened, because an open session may send a token request. Gives the scope
+/// of the token, or else the one that was asked for.
+async fn must_be_bound(
+    store: &Store,
+    account: &str,
+    origin: &Origin,
+) -> Result<Option<String>, Failure> {
     // What cannot be read, or is logged out, the session tells.
     match store.load(account).await {
-        Ok(Some(record)) if !record.is_logged_out() => match record.origins.contains(origin) {
-            true => Ok(()),
-            false => Err(Failure::not_bound(origin)),
-        },
-        Ok(_) => Ok(()),
+        Ok(Some(record)) if !record.is_logged_out() => {
+            if !record.origins.contains(origin) {
+                return Err(Failure::not_bound(origin));
+            }
+            let granted = record.slot().and_then(|slot| slot.scope.clone());
+            Ok(granted.or(record.client.scope))
+        }
+        Ok(_) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -220,6 +275,15 @@ mod tests {
         exits.sort_by_key(|exit| rank(*exit));
         let codes = exits.map(|exit| exit as u8);
         assert_eq!(codes, [6, 3, 7, 5, 4, 22, 1]);
+    }
+
+    #[test]
+    fn the_scope_to_log_in_for_is_what_there_was_and_what_is_missing() {
+        let said = about_scope(&["admin".to_owned()], Some("read write"));
+        assert!(said.contains("regrant login --scope \"read write admin\""), "{said}");
+        let hostile = about_scope(&["$(id)".to_owned()], None);
+        assert!(hostile.contains("--scope '$(id)'"), "{hostile}");
+        assert!(!said.contains("expired") && !about_scope(&[], None).contains("expired"));
     }
 
     #[test]

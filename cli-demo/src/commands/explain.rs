@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::args::Explain;
 use crate::error::Failure;
-use crate::explain::{self, PAGES, Page};
+use crate::explain::{self, Page, pages};
 use crate::output::Output;
 
 pub(super) fn run(explain: &Explain, output: Output) -> Result<(), Failure> {
     match &explain.code {
         None => {
-            let widest = PAGES.iter().map(|page| page.code.len()).max().unwrap_or(0);
+            let widest = pages().map(|page| page.code.len()).max().unwrap_or(0);
             let line = |page: &Page| format!("{:<widest$}  {}", page.code, page.what);
-            let lines: Vec<_> = PAGES.iter().map(line).collect();
-            let codes: Vec<_> = PAGES.iter().map(to_json).collect();
+            let lines: Vec<_> = pages().map(line).collect();
+            let codes: Vec<_> = pages().map(to_json).collect();
             output.answer(&lines.join("\n"), &json!({ "codes": codes }))?;
         }
         Some(code) => {

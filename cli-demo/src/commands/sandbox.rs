@@ -22,6 +22,8 @@ pub(super) async fn run(asked: Sandbox, output: Output) -> Result<(), Failure> {
     if output.is_json() {
         output.object(&json!({
             "issuer": sandbox.issuer_url(),
+            "authorization_endpoint": sandbox.authorization_endpoint(),
+            "device_authorization_endpoint": sandbox.device_authorization_endpoint(),
             "token_endpoint": sandbox.token_endpoint(),
             "revocation_endpoint": sandbox.revocation_endpoint(),
             "introspection_endpoint": sandbox.introspection_endpoint(),

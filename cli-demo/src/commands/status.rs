@@ -1,5 +1,7 @@
 //! `status`: what the store says, without a session and without the network.
 
+use std::borrow::Cow;
+
 use regrant::{LoginReason, StateKind, Timestamp, TokenStore as _};
 use regrant_core::{Access, Record, Refresh};
 use regrant_storage::KeySource;
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::error::Failure;
 use crate::explain;
+use crate::profile;
 use crate::store::Store;
 use crate::time;
 
@@ -158,7 +161,8 @@ impl<'a> Report<'a> {
             "rejected_by": self.rejected_by(),
             "client_id": client.map(|client| client.client_id.as_str()),
             "token_endpoint": client.map(|client| client.token_endpoint.as_str()),
-            "profile": client.and_then(|client| client.profile.as_deref()),
+            "profile": client.and_then(|client| client.profile.as_deref()).map(profile::name),
+            "refresh_expires_at": time::json(record.and_then(|record| record.refresh_expires_at)),
             "store": store.url(),
             "persistence": persistence(store),
             "permissions": store.files().rights().as_text(),
@@ -221,6 +225,7 @@ impl<'a> Report<'a> {
                 put("expires", Some(at(self.expires_at).unwrap_or_else(unknown)));
             }
             put("last refresh", at(record.refreshed_at));
+            put("login ends", at(record.refresh_expires_at));
             put("refresh token", Some(self.refresh().replace('_', " ")));
             let origins: Vec<_> = record.origins.iter().map(ToString::to_string).collect();
             put("good for", Some(origins.join(", ")).filter(|origins| !origins.is_empty()));
@@ -232,7 +237,8 @@ impl<'a> Report<'a> {
                 put("client", Some(record.client.client_id.clone()));
                 put("token endpoint", Some(record.client.token_endpoint.clone()));
             }
-            put("profile", record.client.profile.clone());
+            let profile = record.client.profile.as_deref().map(profile::name);
+            put("profile", profile.map(Cow::into_owned));
         }
         put("store", Some(store.url()));
         put("persistence", Some(persistence(store).to_owned()));

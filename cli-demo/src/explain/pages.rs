@@ -1,4 +1,4 @@
-//! The pages themselves.
+//! The pages themselves, but those of a login.
 
 use super::Page;
 
@@ -11,7 +11,7 @@ pub(crate) const PAGES: &[Page] = &[
         why: "The authorization server refused to renew the credential, or there is nothing to \
               renew it with. The reason beside this code says which. It is remembered: until a new \
               login, nothing is sent.",
-        remedy: "log in again, and give the token response to `regrant import`",
+        remedy: "log in again: `regrant login`, or `regrant import` of a login made elsewhere",
         exit: Some(3),
     },
     Page {
@@ -19,8 +19,8 @@ pub(crate) const PAGES: &[Page] = &[
         what: "the store holds no credential of this name",
         why: "Nothing was ever saved under this account in this store. The store itself could be \
               read. A wrong --account or --store looks like this too.",
-        remedy: "log in and give the token response to `regrant import`; `regrant accounts` lists \
-              what is there",
+        remedy: "log in: `regrant login`, or `regrant import` of a login made elsewhere; `regrant \
+              accounts` lists what is there",
         exit: Some(3),
     },
     Page {
@@ -30,8 +30,8 @@ pub(crate) const PAGES: &[Page] = &[
               section 5.2, invalid_grant). That comes after a password change, a withdrawn \
               consent, a long time without use, or another login that ended this one. The refused \
               token is kept for seven days.",
-        remedy: "log in again and `regrant import`; if the server was wrong, `regrant reconsider` \
-              tries once more",
+        remedy: "log in again: `regrant login`, or `regrant import`; if the server was wrong, \
+              `regrant reconsider` tries once more",
         exit: Some(3),
     },
     Page {
@@ -40,7 +40,8 @@ pub(crate) const PAGES: &[Page] = &[
         why: "Refresh tokens of this server are good for one use, and somebody else used this one: \
               a copy of the credential in another program, a restored backup, or a thief. The \
               server has ended the whole login.",
-        remedy: "log in again and `regrant import`; find out who else has a copy of the credential",
+        remedy: "log in again: `regrant login`, or `regrant import`; find out who else has a copy of \
+              the credential",
         exit: Some(3),
     },
     Page {
@@ -50,7 +51,7 @@ pub(crate) const PAGES: &[Page] = &[
               never arrived whole: a crash, a cut connection, a proxy that gave up. It then \
               refused the old one. This is neither expiry nor revocation, and no client can mend \
               it; a grace period at the server avoids it.",
-        remedy: "log in again and `regrant import`",
+        remedy: "log in again: `regrant login`, or `regrant import`",
         exit: Some(3),
     },
     Page {
@@ -58,8 +59,8 @@ pub(crate) const PAGES: &[Page] = &[
         what: "the authorization server wants the user to act",
         why: "It asks for a consent, a second factor or another password (interaction_required and \
               its kin). The refresh token stays good; only a person in a browser can go on.",
-        remedy: "log in again and `regrant import`, or do what the server asks for and `regrant \
-              reconsider`",
+        remedy: "log in again: `regrant login`, or `regrant import`; or do what the server asks for, \
+              and `regrant reconsider`",
         exit: Some(3),
     },
     Page {
@@ -67,7 +68,7 @@ pub(crate) const PAGES: &[Page] = &[
         what: "somebody logged out, here or in another process",
         why: "A logout left its mark in the store. It wins over a refresh that was under way, and \
               it is never undone by one.",
-        remedy: "log in again and `regrant import`",
+        remedy: "log in again: `regrant login`, or `regrant import`",
         exit: Some(3),
     },
     Page {
@@ -75,7 +76,7 @@ pub(crate) const PAGES: &[Page] = &[
         what: "the authorization server granted a token for somebody else",
         why: "The subject of the new token is not the one this credential belongs to. The token \
               was not stored: requests of one user must not be sent as another.",
-        remedy: "log in as the right user and `regrant import`",
+        remedy: "log in as the right user: `regrant login`, or `regrant import`",
         exit: Some(3),
     },
     Page {
@@ -84,7 +85,8 @@ pub(crate) const PAGES: &[Page] = &[
         why: "The login brought an access token alone, and a server refused it. Many servers give \
               a refresh token only if the scope offline_access, or an option of their own, is \
               asked for.",
-        remedy: "log in again, asking for a refresh token if you can, and `regrant import`",
+        remedy: "log in again, asking for a refresh token if you can: `regrant login --scope \
+              offline_access`, or `regrant import`",
         exit: Some(3),
     },
     Page {
@@ -92,7 +94,8 @@ pub(crate) const PAGES: &[Page] = &[
         what: "the API wants the user to authenticate once more",
         why: "It answered insufficient_user_authentication (RFC 9470): the token is good, but this \
               request needs a stronger or a more recent login. A refresh cannot give that.",
-        remedy: "log in again in the way that the API asks for, and `regrant import`",
+        remedy: "log in again in the way that the API asks for: `regrant login`, with its wish as \
+              --parameter, or `regrant import`",
         exit: Some(3),
     },
     // Not now: causes.
@@ -213,7 +216,7 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         code: "foreign_origin",
         what: "the credential is not bound to this origin",
-        why: "A token goes only to the origins that were named with --api at import, and to those \
+        why: "A token goes only to the origins that were named with --api at the login, and to those \
               that were allowed later: whoever gets it can act as you. Nothing was sent.",
         remedy: "check the URL; if the token may go there, `regrant allow ORIGIN`",
         exit: Some(2),
@@ -224,7 +227,7 @@ pub(crate) const PAGES: &[Page] = &[
         what: "the client is misconfigured",
         why: "The authorization server refuses the client, not the user. The reason beside this \
               code says how. The login is kept.",
-        remedy: "correct the client's configuration with a new `regrant import`",
+        remedy: "correct the client's configuration: `regrant client set`",
         exit: Some(7),
     },
     Page {
@@ -233,7 +236,7 @@ pub(crate) const PAGES: &[Page] = &[
         why: "It does not know the client id, the secret is wrong or missing, or it does not allow \
               the client this kind of request (invalid_client, unauthorized_client and their kin). \
               The login is kept; deploying a new secret must not force one.",
-        remedy: "correct client id, secret or --auth with a new `regrant import`",
+        remedy: "correct client id, secret or --auth: `regrant client set`",
         exit: Some(7),
     },
     Page {
@@ -242,7 +245,7 @@ pub(crate) const PAGES: &[Page] = &[
         why: "A redirect is never followed from there: it would hand the refresh token to whoever \
               stands at its end.",
         remedy: "find the new URL in the server's documentation, and name it as --token-endpoint \
-              of a new `regrant import`",
+              of `regrant client set`",
         exit: Some(7),
     },
     // The store.
@@ -272,7 +275,7 @@ pub(crate) const PAGES: &[Page] = &[
         what: "the credential store is damaged",
         why: "What lies there is empty, is not a store of regrant, or does not fit together. It \
               was left as it is.",
-        remedy: "restore it from a backup, or log in again: `regrant import` sets a copy of it \
+        remedy: "restore it from a backup, or log in again: `regrant login` sets a copy of it \
               aside first",
         exit: Some(6),
     },
@@ -290,7 +293,7 @@ pub(crate) const PAGES: &[Page] = &[
               the right one, or the store or its key file was restored from a backup or copied \
               without the other.",
         remedy: "give the right passphrase, restore the key that belongs to the store, or log in \
-              again with `regrant import`",
+              again: `regrant login`",
         exit: Some(6),
     },
     Page {
@@ -332,7 +335,7 @@ pub(crate) const PAGES: &[Page] = &[
         what: "an older copy was put in the place of the credential",
         why: "The record in the store is older than the one this process has seen: a backup was \
               restored. Its refresh token may be spent already, so it is not believed.",
-        remedy: "run the command again; if it stays, log in again with `regrant import`",
+        remedy: "run the command again; if it stays, log in again: `regrant login`",
         exit: Some(6),
     },
     Page {
@@ -342,7 +345,7 @@ pub(crate) const PAGES: &[Page] = &[
               was tried until the command ended. If the server spends refresh tokens, the one in \
               the store is spent.",
         remedy: "mend the store; if the next command says that a login is needed, log in again \
-              with `regrant import`",
+              with `regrant login`",
         exit: Some(6),
     },
     // This command.

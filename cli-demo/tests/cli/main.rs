@@ -1,7 +1,10 @@
 //! The command as a user runs it: the built binary against real servers on loopback.
 #![expect(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod classify;
+mod client;
 mod damage;
+mod demands;
 mod doctor;
 mod full_disk;
 mod input;
@@ -9,6 +12,7 @@ mod key_kills;
 mod keychain;
 mod keys;
 mod killed;
+mod login;
 mod outages;
 mod passphrases;
 mod privacy;

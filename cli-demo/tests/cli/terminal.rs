@@ -3,6 +3,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
@@ -80,6 +82,7 @@ fn on_terminal(user: &User, arguments: &[&str], input: &str, answers: &[(&str, &
     };
     let mut command = Command::new(PROGRAMS[0].0);
     user.at_home(&mut command);
+    command.env("BROWSER", browser(user));
     // The terminal becomes its own by standard input; what it reads is another thing.
     let data = user.home().join("input");
     std::fs::write(&data, input).unwrap();
@@ -126,6 +129,11 @@ fn on_terminal(user: &User, arguments: &[&str], input: &str, answers: &[(&str, &
     }
     std::fs::remove_file(data).unwrap();
     Said { code, out, screen: shown + &terminal.seen, echoes }
+}
+
+/// The user's browser, if there is one.
+fn browser(user: &User) -> PathBuf {
+    user.home().join("browser")
 }
 
 const PASSPHRASE: &str = "Passphrase of the credential store: ";
@@ -208,4 +216,22 @@ fn whoever_gives_up_at_a_prompt_is_asked_once_and_left_with_a_whole_terminal() {
         assert_eq!(said.screen.matches(PASSPHRASE).count(), 1, "{said:?}");
     }
     assert_eq!(user.requests(), (0, 0));
+}
+
+#[test]
+fn on_a_terminal_a_login_opens_the_browser_itself() {
+    let curl = ("/usr/bin/curl", "curl");
+    if !has_parts("a login in the browser that the command opens", &[PROGRAMS[0], curl]) {
+        return;
+    }
+    let user = User::new(Config::default());
+    let script = browser(&user);
+    std::fs::write(&script, "#!/bin/sh\nexec curl -sL --noproxy '*' \"$1\"\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let login = ["login", "--issuer", user.sandbox.issuer_url(), "--client-id", "sandbox-client"];
+    let login = [&login[..], &["--api", user.api()]].concat();
+    let said = on_terminal(&user, &login, "", &[]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("Logged in") && said.screen.contains("/authorize?"), "{said:?}");
+    user.call().exits(0);
 }

@@ -97,9 +97,9 @@ fn status_says_what_is_there_and_sends_nothing() {
 fn accounts_live_side_by_side() {
     let user = User::logged_in(Config::default());
     let mut other = user.importing();
-    other.args(["--account", "other", "--profile", "acme"]);
+    other.args(["--account", "other", "--profile", "google"]);
     with_input(other, &user.sandbox.issue().to_string()).exits(0);
-    assert_eq!(user.run(["--account", "other", "status", "--json"]).json()["profile"], "acme");
+    assert_eq!(user.run(["--account", "other", "status", "--json"]).json()["profile"], "google");
     user.run(["logout", "--account", "other"]).exits(0);
 
     let accounts = user.run(["accounts", "--json"]).exits(0).json();

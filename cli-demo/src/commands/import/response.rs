@@ -36,9 +36,7 @@ pub(super) fn grant(response: &Secret, profile: Option<&Profile>) -> Result<Gran
     let reading = read_token_reply(&reply, profile);
     match reading.answer {
         // What a refresh brings is kept whatever it looks like; what a person gives is checked.
-        Answer::Granted(grant)
-            if grant.refresh_token.as_ref().is_some_and(|t| !is_text(t)) =>
-        {
+        Answer::Granted(grant) if grant.refresh_token.as_ref().is_some_and(|t| !is_text(t)) => {
             Err(Failure::usage("`refresh_token` has characters that no token has")
                 .remedy("give the token response as the authorization server wrote it"))
         }
