@@ -24,7 +24,7 @@ fn is(verdict: Verdict, class: Class, rule: &str) -> Reading {
 }
 
 /// All that an answer with one challenge line to a request with a bearer token says.
-fn reading(status: u16, line: &str) -> ApiReading<'static> {
+fn reading_of(status: u16, line: &str) -> ApiReading<'static> {
     let headers: Headers<'_> = &[("www-authenticate", line.as_bytes())];
     read_api_reply(&ApiReply { headers, ..reply(status) }, None)
 }
@@ -225,24 +225,36 @@ fn a_nonce_is_kept_from_any_answer() {
 
 #[test]
 fn a_challenge_says_what_is_wanted() {
-    let step_up = reading(
+    let step_up = reading_of(
         401,
         r#"Bearer error="insufficient_user_authentication", acr_values="gold silver", max_age=0"#,
     );
     assert_eq!((step_up.acr_values.join(" "), step_up.max_age), ("gold silver".into(), Some(0)));
-    let scope = reading(403, r#"Bearer error="insufficient_scope", scope="a b  c""#);
+    let scope = reading_of(403, r#"Bearer error="insufficient_scope", scope="a b  c""#);
     assert_eq!(scope.scope, ["a", "b", "c"]);
     assert_eq!(scope.reason.as_deref(), Some("insufficient_scope"));
-    let advice = reading(401, r#"Basic scope=z, Bearer scope="a", resource_metadata="https://m""#);
+    let advice =
+        reading_of(401, r#"Basic scope=z, Bearer scope="a", resource_metadata="https://m""#);
     assert_eq!((advice.class, advice.scope), (Class::TokenRejected, vec!["a".to_owned()]));
     assert_eq!(advice.resource_metadata.as_deref(), Some("https://m"));
+}
+
+#[test]
+fn what_is_advised_to_who_has_no_token_is_told() {
+    let line = br#"Bearer resource_metadata="https://m", scope="files:read""#;
+    let headers: Headers<'_> = &[("www-authenticate", line)];
+    let reading = read_api_reply(&ApiReply { scheme: None, headers, ..reply(401) }, None);
+    assert_eq!((reading.class, reading.scope), (Class::NotAuth, vec!["files:read".to_owned()]));
+    assert_eq!(reading.resource_metadata.as_deref(), Some("https://m"));
+    let line = "Bearer resource_metadata=\"https://m/\u{202e}\"";
+    assert_eq!(reading_of(401, line).resource_metadata, None);
 }
 
 #[test]
 fn claims_are_decoded_and_nonsense_is_none() {
     let claims = |param: &str| {
         let reading =
-            reading(401, &format!(r#"Bearer error="insufficient_claims", claims="{param}""#));
+            reading_of(401, &format!(r#"Bearer error="insufficient_claims", claims="{param}""#));
         assert_eq!(reading.class, Class::ClaimsChallenge);
         reading.claims
     };
@@ -253,7 +265,7 @@ fn claims_are_decoded_and_nonsense_is_none() {
     for nonsense in ["", "{", "{]", "WzFd", "!!", "gA", &"A".repeat(9000)] {
         assert_eq!(claims(nonsense), None, "{nonsense}");
     }
-    let elsewhere = reading(401, r#"Bearer error="invalid_token", claims="eyJhIjoxfQ""#);
+    let elsewhere = reading_of(401, r#"Bearer error="invalid_token", claims="eyJhIjoxfQ""#);
     assert_eq!(elsewhere.claims, None);
 }
 
@@ -266,11 +278,18 @@ fn a_provider_is_read_before_the_default_table_and_after_what_none_may_change() 
         let reading = read_api_reply(reply, Some(&profile));
         (reading.verdict, reading.rule.into_owned())
     };
-    for status in [200, 302, 400, 404, 429, 503] {
+    for status in [200, 302, 400, 404] {
         assert_eq!(read(&reply(status)), (WEAK, "own.all".to_owned()), "{status}");
     }
     for status in [407, 511] {
         assert_eq!(read(&reply(status)).1, "network_status");
+    }
+    // A busy server knows nothing of the token, unless the rule means just that.
+    assert_eq!(read(&reply(429)).1, "too_many_requests");
+    assert_eq!(read(&reply(503)).1, "server_error");
+    let named = Profile::of(&own.replace("{}", r#"{"status":[429,503]}"#)).unwrap();
+    for status in [429, 503] {
+        assert_eq!(read_api_reply(&reply(status), Some(&named)).rule, "own.all");
     }
     assert_eq!(read(&ApiReply { scheme: None, ..reply(401) }).1, "no_token_sent");
 }

@@ -329,6 +329,63 @@ fn a_nonce_is_wanted_only_with_one_good_nonce_at_hand() {
 }
 
 #[test]
+fn a_refresh_token_that_nobody_can_send_is_none() {
+    for token in [" ", r"\n", r"r\u0000", "ré", r"a\r\nb"] {
+        let body = format!(r#"{{"access_token":"a2","refresh_token":"{token}"}}"#);
+        assert!(granted(&reply(200, &body)).refresh_token.is_none(), "{token:?}");
+    }
+    let body = r#"{"access_token":"a2","refresh_token":"r2\n"}"#;
+    assert_eq!(granted(&reply(200, body)).refresh_token.unwrap().expose(), "r2");
+    let form = granted(&reply(200, "refresh_token=r2&access_token=a2\r\n"));
+    assert_eq!((form.access_token.expose(), form.refresh_token.unwrap().expose()), ("a2", "r2"));
+}
+
+#[test]
+fn a_text_with_a_url_in_it_is_neither_a_grant_nor_a_refusal() {
+    for (status, text, rule) in [
+        (302, "Moved: https://sso.example/?x=1&error=access_denied&y=2", "redirect"),
+        (302, "https://sso.example/?x=1&error=access_denied&y=2", "redirect"),
+        (404, "<p>no such page /t?x=1&error=invalid_grant&z", "bare_4xx"),
+        (200, "see https://x.example/?a=1&access_token=abc&b=2", "no_grant"),
+    ] {
+        assert_eq!(failed(&reply(status, text)).1, rule, "{text}");
+    }
+}
+
+#[test]
+fn no_rule_takes_a_grant_and_none_ends_a_login_on_a_busy_status() {
+    let own = r#"{"name":"own","token":{"rules":[{"name":"bearer","class":"NeedsLogin",
+        "when":{"json":[{"path":"/token_type","eq":"Bearer"}]}}]}}"#;
+    let profile = Profile::of(own).unwrap();
+    let rule = |status, body: &str| {
+        read_token_reply(&reply(status, body), Some(&profile)).rule.into_owned()
+    };
+    let body = r#"{"token_type":"Bearer"}"#;
+    assert_eq!(rule(200, r#"{"access_token":"a2","token_type":"Bearer"}"#), "granted");
+    assert_eq!(rule(400, body), "own.bearer");
+    assert_eq!(rule(302, body), "redirect");
+    for status in [408, 425, 429, 500, 503] {
+        assert_eq!(rule(status, body), "busy_status", "{status}");
+    }
+    let named = Profile::of(&own.replace("\"json\"", "\"status\":[503],\"json\"")).unwrap();
+    assert_eq!(read_token_reply(&reply(503, body), Some(&named)).rule, "own.bearer");
+}
+
+#[test]
+fn a_grant_that_lies_deeper_is_judged_like_any_other() {
+    let profile = Profile::of("slack_user").unwrap();
+    let read = |body: &str| read_token_reply(&reply(200, body), Some(&profile));
+    let strange = r#"{"ok":true,"authed_user":{"access_token":"a","token_type":"weird",
+        "refresh_token":"r2"}}"#;
+    let Answer::Unusable { refresh_token, .. } = read(strange).answer else { panic!("r2 is lost") };
+    assert_eq!(refresh_token.expose(), "r2");
+    let twice = r#"{"authed_user":{"access_token":"a","refresh_token":"r2","refresh_token":"r3"}}"#;
+    assert_eq!(read(twice).rule, "repeated_member");
+    let both = r#"{"error":"token_revoked","authed_user":{"access_token":"a"}}"#;
+    assert_eq!(read(both).rule, "code_and_token");
+}
+
+#[test]
 fn a_token_of_blanks_is_no_token() {
     for token in ["", " ", "   "] {
         let outcome = outcome(&reply(200, &format!(r#"{{"access_token":"{token}"}}"#)));
@@ -474,7 +531,10 @@ fn a_code_is_kept_short_and_fit_to_be_shown() {
         failed(&reply(400, &body)).0.code
     };
     assert_eq!(code(r"new\u001b[31m\u202ecode\r\n").as_deref(), Some("new[31mcode"));
-    assert_eq!(code(&"é".repeat(1000)).unwrap().len(), 256);
+    assert_eq!(code("Access Denied").as_deref(), Some("Access Denied"));
+    // A sentence, or a token, is no code.
+    assert_eq!(code("The refresh token rt-canary has expired"), None);
+    assert_eq!(code(&"e".repeat(49)), None);
     assert_eq!(code(r"\u0000"), None);
 }
 

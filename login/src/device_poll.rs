@@ -194,8 +194,8 @@ fn step(attempt: &Attempt, sent: Result<Reply, HttpError>) -> Step {
             return ended(Err(TokenError::Http(error).into()));
         }
     };
-    let answer = attempt.read(&reply);
-    if let Answer::Failed(failure) = &answer {
+    let reading = attempt.read(&reply);
+    if let Answer::Failed(failure) = &reading.answer {
         let code = failure.code.as_deref().unwrap_or_default();
         if code.eq_ignore_ascii_case("authorization_pending") {
             return Step::Pending(failure.retry_after);
@@ -209,13 +209,13 @@ fn step(attempt: &Attempt, sent: Result<Reply, HttpError>) -> Step {
             return Step::Failed(failure.retry_after);
         }
     }
-    let is = |code: &str| matches!(&answer, Answer::Refused(refusal) if refusal.code.eq_ignore_ascii_case(code));
+    let is = |code: &str| matches!(&reading.answer, Answer::Refused(refusal) if refusal.code.eq_ignore_ascii_case(code));
     if is("access_denied") {
         ended(Err(DeviceError::Denied))
     } else if is("expired_token") {
         ended(Err(DeviceError::Expired))
     } else {
-        ended(attempt.accept(answer, &reply).map_err(Into::into))
+        ended(attempt.accept(reading).map_err(Into::into))
     }
 }
 

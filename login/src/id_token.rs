@@ -2,17 +2,13 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use regrant_core::Secret;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::token::TokenError;
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    id_token: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Claims {
     iss: Option<String>,
     aud: Option<Audience>,
@@ -27,10 +23,19 @@ enum Audience {
 
 /// Checks issuer and audience (OpenID Connect Core section 3.1.3.7) of the ID token in this
 /// answer, if there is one and the issuer is known. The signature needs no check, for the token
-/// came straight from the token endpoint. What cannot be read, such as an encrypted one, is left
-/// alone: nothing else is taken from it either.
-pub(crate) fn check(body: &[u8], client_id: &str, issuer: Option<&str>) -> Result<(), TokenError> {
-    let (Some(issuer), Some(claims)) = (issuer, claims(body)) else { return Ok(()) };
+/// came straight from the token endpoint. An encrypted one is left alone: nothing is taken from it
+/// either. Any other that cannot be read is nobody's.
+pub(crate) fn check(
+    id_token: Option<&Secret>,
+    client_id: &str,
+    issuer: Option<&str>,
+) -> Result<(), TokenError> {
+    let (Some(issuer), Some(id_token)) = (issuer, id_token) else { return Ok(()) };
+    // RFC 7516 section 3.1: what is encrypted has five parts.
+    if id_token.expose().split('.').count() == 5 {
+        return Ok(());
+    }
+    let claims = claims(id_token.expose()).unwrap_or_default();
     if claims.iss.as_deref() != Some(issuer) {
         return Err(TokenError::IdTokenIssuer { expected: issuer.to_owned() });
     }
@@ -42,8 +47,7 @@ pub(crate) fn check(body: &[u8], client_id: &str, issuer: Option<&str>) -> Resul
     if is_ours { Ok(()) } else { Err(TokenError::IdTokenAudience) }
 }
 
-fn claims(body: &[u8]) -> Option<Claims> {
-    let id_token = serde_json::from_slice::<Body<'_>>(body).ok()?.id_token?;
+fn claims(id_token: &str) -> Option<Claims> {
     let payload = id_token.split('.').nth(1)?.trim_end_matches('=');
     let payload = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?);
     serde_json::from_slice(&payload).ok()
@@ -55,8 +59,8 @@ mod tests {
 
     fn checked(claims: &str) -> Result<(), TokenError> {
         let payload = BASE64_URL_SAFE_NO_PAD.encode(claims);
-        let body = format!(r#"{{"access_token":"a","id_token":"e30.{payload}.c2ln"}}"#);
-        check(body.as_bytes(), "app", Some("https://as.example"))
+        let id_token = Secret::new(format!("e30.{payload}.c2ln"));
+        check(Some(&id_token), "app", Some("https://as.example"))
     }
 
     #[test]
@@ -80,11 +84,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_readable_id_token_is_left_alone() {
-        for body in [r#"{"access_token":"a"}"#, r#"{"id_token":"a.b.c.d.e"}"#, "a=b"] {
-            assert!(check(body.as_bytes(), "app", Some("https://as.example")).is_ok(), "{body}");
+    fn what_cannot_be_read_is_nobodys() {
+        let iss = r#""iss":"https://as.example","aud":"app""#;
+        for claims in [
+            &format!(r#"{{{iss},"iss":"https://as.example"}}"#),
+            &format!("\u{feff}{{{iss}}}"),
+            r#"{"iss":"https://as.example","aud":7}"#,
+            "[]",
+            "",
+        ] {
+            assert!(checked(claims).is_err(), "{claims}");
         }
-        let unknown_issuer = r#"{"id_token":"e30.e30.c2ln"}"#;
-        assert!(check(unknown_issuer.as_bytes(), "app", None).is_ok());
+        for id_token in ["", "a", "a.b", "a.b.c", "a.b.c.d"] {
+            let id_token = Secret::new(id_token.to_owned());
+            assert!(check(Some(&id_token), "app", Some("https://as.example")).is_err());
+        }
+    }
+
+    #[test]
+    fn an_encrypted_one_or_one_of_an_unknown_issuer_is_left_alone() {
+        let encrypted = Secret::new("a.b.c.d.e".to_owned());
+        assert!(check(Some(&encrypted), "app", Some("https://as.example")).is_ok());
+        let any = Secret::new("e30.e30.c2ln".to_owned());
+        assert!(check(Some(&any), "app", None).is_ok());
+        assert!(check(None, "app", Some("https://as.example")).is_ok());
     }
 }

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
-use regrant_core::protocol::{Profile, TokenReply, read_token_reply};
-use regrant_core::{Answer, Cause, Client, Grant};
+use regrant_core::protocol::{Profile, TokenReading, TokenReply, read_token_reply};
+use regrant_core::{Answer, Cause, Client, Grant, Timestamp};
 
 use crate::endpoint::Endpoint;
 use crate::http::{Http, HttpError, Reply};
@@ -86,7 +86,7 @@ impl Attempt {
     }
 
     /// What became of a token request. The only place that reads such an answer.
-    pub(crate) fn read(&self, reply: &Reply) -> Answer {
+    pub(crate) fn read(&self, reply: &Reply) -> TokenReading<'_> {
         let headers: Vec<_> =
             reply.headers.iter().map(|(name, line)| (name.as_str(), line.as_bytes())).collect();
         let reading = read_token_reply(
@@ -95,27 +95,28 @@ impl Attempt {
                 headers: &headers,
                 retry_after: retry_after(reply),
                 body: &reply.body,
+                date: date(reply),
                 scope_sent: self.request.scope.is_some(),
-                ..TokenReply::default()
+                dpop_required: false,
             },
             self.profile.as_ref(),
         );
         let (status, rule) = (reply.status, &*reading.rule);
         tracing::debug!(target: "regrant", status, rule, "the token endpoint answered a login");
-        reading.answer
+        reading
     }
 
     /// The login that this answer makes.
     pub(crate) fn logged_in(&self, reply: &Reply) -> Result<LoggedIn, TokenError> {
-        self.accept(self.read(reply), reply)
+        self.accept(self.read(reply))
     }
 
     /// The same of an answer that was read.
-    pub(crate) fn accept(&self, answer: Answer, reply: &Reply) -> Result<LoggedIn, TokenError> {
-        match answer {
+    pub(crate) fn accept(&self, reading: TokenReading<'_>) -> Result<LoggedIn, TokenError> {
+        match reading.answer {
             Answer::Granted(grant) => {
                 id_token::check(
-                    &reply.body,
+                    reading.id_token.as_ref(),
                     &self.request.client_id,
                     self.server.issuer.as_deref(),
                 )?;
@@ -134,10 +135,22 @@ impl Attempt {
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110 section 10.2.3). A date would need a clock, and whoever
-/// waits here waits longer each time anyway.
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date against the answer's own `Date`.
+/// Without one a date is left alone: it would need a clock, and whoever waits here waits longer
+/// each time anyway.
 fn retry_after(reply: &Reply) -> Option<Duration> {
-    reply.header(RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+    let line = reply.header(RETRY_AFTER)?.trim();
+    let seconds = line.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| Some(moment(line)?.since(date(reply)?)))
+}
+
+fn date(reply: &Reply) -> Option<Timestamp> {
+    moment(reply.header(DATE)?)
+}
+
+fn moment(line: &str) -> Option<Timestamp> {
+    let time = httpdate::parse_http_date(line.trim()).ok()?;
+    Some(Timestamp::EPOCH + time.duration_since(std::time::UNIX_EPOCH).ok()?)
 }
 
 /// Carries one message of `oauth2` and keeps the answer, of which `oauth2` learns nothing: it

@@ -666,6 +666,34 @@ fn stopping_ends_what_is_under_way_and_begins_nothing() {
 }
 
 #[test]
+fn a_stop_before_anything_was_sent_leaves_nothing_behind() {
+    let (mut w, p) = start(Kind::Strict);
+    w.hold(p, Hold::Saves);
+    reject_now(&mut w, p);
+    w.tell(p, Input::Stop);
+    w.unhold(p, Hold::Saves);
+    assert!(w.has_stopped(p));
+    let stored = w.stored().unwrap();
+    assert_eq!((stored.attempt.is_none(), stored.cool_down.is_none()), (true, true));
+    assert_eq!(w.server.requests, 0);
+    let q = w.start(Policy::default());
+    assert_eq!(accepted(&w.request(q, &origin("x"))), 2);
+}
+
+#[test]
+fn a_login_that_waits_keeps_the_old_token_from_being_spent() {
+    let (mut w, p) = start(Kind::Strict);
+    w.hold(p, Hold::Saves);
+    reject_now(&mut w, p);
+    let login = w.new_login();
+    w.tell(p, Input::LoggedIn(Box::new(login)));
+    w.unhold(p, Hold::Saves);
+    assert_eq!(accepted(&w.request(p, &origin("x"))), 2);
+    assert_eq!(w.server.requests, 0);
+    assert!(w.stored().unwrap().cool_down.is_none());
+}
+
+#[test]
 fn nonsense_from_the_host_is_ignored() {
     let (mut w, p) = start(Kind::Strict);
     for id in [0, 1, 7, u64::MAX] {

@@ -32,7 +32,7 @@ async fn change(set: &ClientSet, context: &Context) -> Result<(), Failure> {
     // What is wrong with the options shows before the store is asked for its key.
     set.check()?;
     let store = context.store().await?;
-    let Record { mut client, origins, .. } = stored(&store, &context.global.account).await?;
+    let Record { mut client, .. } = stored(&store, &context.global.account).await?;
     set.apply(&mut client)?;
     if let Some(profile) = profile {
         client.profile = Some(profile.kept);
@@ -40,16 +40,7 @@ async fn change(set: &ClientSet, context: &Context) -> Result<(), Failure> {
     warn_of_strangers(&client, context.output);
 
     let opened = context.session(&store).await?;
-    let session = opened.session();
-    let configured = session.configure(client).await;
-    // A token that is wanted is asked for at once, now that the cool-down is over. To go away in
-    // the middle of that would bring the next one.
-    if let (Ok(()), Some(origin)) = (&configured, origins.first())
-        && let Err(error) = session.access(origin).await
-    {
-        let failure = Failure::from(error);
-        context.output.note(&format!("the change is saved; no token yet: {}", failure.what()));
-    }
+    let configured = opened.session().configure(client).await;
     opened.close_after(configured.map_err(Failure::from)).await?;
     let store = context.store().await?;
     show(&stored(&store, &context.global.account).await?.client, context)

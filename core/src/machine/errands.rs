@@ -354,6 +354,11 @@ impl Machine {
         }
     }
 
+    /// Whether a login or logout waits, after which nothing that is begun now is worth anything.
+    pub(super) fn is_being_replaced(&self) -> bool {
+        self.errands.iter().any(|errand| matches!(errand.kind, Kind::Login(_) | Kind::Logout))
+    }
+
     /// Saves the record with one change, if there is a record.
     fn plan_change(&self, over: Over, change: impl FnOnce(&mut Record)) -> Plan {
         match self.settled() {
@@ -517,13 +522,14 @@ impl Machine {
                     self.tell(Event::ScopeChanged { scope });
                 }
             }
-            Some(Kind::Finish { ending: Ending::Failed { .. }, .. }) => {
+            Some(Kind::Finish { ending: Ending::Failed { failure: Some(_), .. }, .. }) => {
                 if let Some(CoolDown { cause, code, until, .. }) = ends {
                     self.tell(Event::Delayed { cause, code, retry_at: until });
                 }
             }
             Some(
                 Kind::Finish { ending: Ending::Refused { .. }, .. }
+                | Kind::Finish { ending: Ending::Failed { failure: None, .. }, .. }
                 | Kind::Configure(_)
                 | Kind::Allow(_)
                 | Kind::Trust

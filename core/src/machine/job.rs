@@ -157,8 +157,17 @@ pub(super) struct Attempt {
 /// How an attempt ended, other than by a grant.
 #[derive(Clone, Debug)]
 pub(super) enum Ending {
-    Refused { reason: LoginReason, code: Option<String> },
-    Failed { failure: Failure, doubt: Option<Timestamp>, ahead: bool, successor: Option<Secret> },
+    Refused {
+        reason: LoginReason,
+        code: Option<String>,
+    },
+    /// `failure` is none where nothing was sent at all: then nothing was learnt either.
+    Failed {
+        failure: Option<Failure>,
+        doubt: Option<Timestamp>,
+        ahead: bool,
+        successor: Option<Secret>,
+    },
 }
 
 impl Job {
@@ -496,7 +505,8 @@ impl Machine {
         let renewable = need.filter(|need| {
             candidate.record.is_renewable() && self.delay(&candidate.record, *need, now).is_none()
         });
-        let Some(need) = renewable.filter(|_| !self.stopping) else {
+        let go_on = !self.stopping && !self.is_being_replaced();
+        let Some(need) = renewable.filter(|_| go_on) else {
             if candidate.claims > 0 || self.rolled_back {
                 for event in events {
                     self.tell(event);
@@ -591,6 +601,9 @@ impl Machine {
         if !ours {
             return self.release();
         }
+        if attempt.tries == 0 && (self.stopping || self.is_being_replaced()) {
+            return self.finish(*attempt, None, None);
+        }
         if self.stopping || self.now >= attempt.deadline {
             // No send past one's own deadline.
             let failure = Failure {
@@ -599,7 +612,7 @@ impl Machine {
                 retry_after: None,
                 code: None,
             };
-            return self.finish(*attempt, failure, None);
+            return self.finish(*attempt, Some(failure), None);
         }
         attempt.tries += 1;
         attempt.asked.asked_at = self.now;
@@ -644,14 +657,14 @@ impl Machine {
                     retry_after: None,
                     code: Some("use_dpop_nonce".into()),
                 };
-                self.finish(*attempt, failure, None);
+                self.finish(*attempt, Some(failure), None);
             }
             Answer::Failed(failure) => self.failed(attempt, failure),
             Answer::Unusable { refresh_token, failure } => {
                 let (cause, code) = (failure.cause, failure.code.clone());
                 self.tell(Event::TryFailed { cause, code, next_try_at: None });
                 attempt.doubt = None;
-                self.finish(*attempt, failure, Some(refresh_token));
+                self.finish(*attempt, Some(failure), Some(refresh_token));
             }
         }
     }
@@ -692,7 +705,7 @@ impl Machine {
                 attempt.asked.extra += 1;
                 self.job = Job::Pausing { attempt, until };
             }
-            None => self.finish(*attempt, failure, None),
+            None => self.finish(*attempt, Some(failure), None),
         }
     }
 
@@ -736,7 +749,7 @@ impl Machine {
     }
 
     /// The attempt ends without an answer.
-    fn finish(&mut self, attempt: Attempt, failure: Failure, successor: Option<Secret>) {
+    fn finish(&mut self, attempt: Attempt, failure: Option<Failure>, successor: Option<Secret>) {
         let replay_left = attempt.replays > 0;
         let ahead = attempt.need == Need::Ahead;
         let ending = Ending::Failed { failure, doubt: attempt.doubt, ahead, successor };
@@ -759,6 +772,10 @@ pub(super) fn end_of(
     now: Timestamp,
 ) -> Option<End> {
     let Ending::Failed { failure, doubt, ahead, successor } = ending else { return None };
+    let Some(failure) = failure else {
+        let cool_down = record.cool_down.clone();
+        return Some(End { cool_down, successor: None, doubt: *doubt, budget: record.budget });
+    };
     let streak = record.cool_down.as_ref().map_or(0, |old| old.streak);
     let replay_due = doubt.is_some() && asked.intent_deadline > now;
     let streak = if replay_due { streak } else { streak + 1 };
@@ -782,5 +799,5 @@ pub(super) fn end_of(
         ahead_only: *ahead && failure.retry_after.is_none(),
     };
     let successor = successor.clone();
-    Some(End { cool_down, successor, doubt: *doubt, budget: record.budget })
+    Some(End { cool_down: Some(cool_down), successor, doubt: *doubt, budget: record.budget })
 }

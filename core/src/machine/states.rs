@@ -54,7 +54,7 @@ pub(super) struct Begin {
 
 /// What an attempt writes when it ends without an answer.
 pub(super) struct End {
-    pub(super) cool_down: CoolDown,
+    pub(super) cool_down: Option<CoolDown>,
     /// A new refresh token that came without a usable access token.
     pub(super) successor: Option<Secret>,
     pub(super) doubt: Option<Timestamp>,
@@ -265,7 +265,7 @@ impl Record {
 
     fn set_failed(&mut self, end: End) {
         self.attempt = None;
-        self.cool_down = Some(end.cool_down);
+        self.cool_down = end.cool_down;
         self.budget = end.budget;
         if let Some(successor) = end.successor {
             self.refresh_token = Some(successor);

@@ -13,7 +13,7 @@ use super::challenge::{Challenge, challenges};
 use super::members::{Members, as_json};
 use super::profile::{ApiRule, Profile, ScopeAt};
 use super::rule::Evidence;
-use super::text::{MAX_RETRY_AFTER, cleaned, rounded_up};
+use super::text::{MAX_RETRY_AFTER, cleaned, is_fit, rounded_up};
 use super::{Headers, is_form, lines, nonce};
 use crate::grant::{Strength, Verdict};
 
@@ -168,7 +168,9 @@ struct Reading<'r, 'a> {
 impl<'r> Reading<'r, '_> {
     fn read<'p>(&self, profile: Option<&'p Profile>) -> ApiReading<'p> {
         let status = self.reply.status;
-        let Some(used) = self.reply.scheme else { return self.of(Class::NotAuth, "no_token_sent") };
+        let Some(used) = self.reply.scheme else {
+            return ApiReading { scope: self.advice(), ..self.of(Class::NotAuth, "no_token_sent") };
+        };
         if matches!(status, 407 | 511) {
             return self.of(Class::NotAuth, "network_status");
         }
@@ -227,12 +229,17 @@ impl<'r> Reading<'r, '_> {
         {
             return self.because(Class::NotAuth, "scheme_mismatch", "scheme_mismatch");
         }
-        let advice = self.offered.iter().filter(is_oauth).find_map(|c| c.param("scope"));
         ApiReading {
             verdict: Verdict::Rejected(Strength::Weak),
-            scope: words(advice.unwrap_or_default(), ' '),
+            scope: self.advice(),
             ..self.of(Class::TokenRejected, "bare_401")
         }
+    }
+
+    /// The scope that a challenge without a code advises to ask for.
+    fn advice(&self) -> Vec<String> {
+        let scope = self.offered.iter().filter(is_oauth).find_map(|c| c.param("scope"));
+        words(scope.unwrap_or_default(), ' ')
     }
 
     /// A class with the verdict that it brings where its rule knows no better, and with what any
@@ -257,7 +264,7 @@ impl<'r> Reading<'r, '_> {
             acr_values: Vec::new(),
             max_age: None,
             nonce: nonce(self.reply.headers).ok().map(Into::into),
-            resource_metadata: metadata.map(Into::into),
+            resource_metadata: metadata.filter(|url| is_fit(url)).map(Into::into),
         }
     }
 
@@ -313,7 +320,14 @@ impl<'r> Reading<'r, '_> {
             is_json: json.is_some(),
             is_form: is_form(self.reply.headers),
         };
-        let rule = profile.api.iter().find(|rule| rule.when.holds(&evidence))?;
+        let status = self.reply.status;
+        // A busy server knows nothing of the token, unless the rule means just that.
+        let busy = matches!(status, 429 | 500..);
+        let rule = profile.api.iter().find(|rule| {
+            let rejects = matches!(rule.class, Class::TokenRejected | Class::Revoked);
+            let in_place = !(rejects && busy) || rule.when.names_status(status);
+            in_place && rule.when.holds(&evidence)
+        })?;
         let reading = self.of(rule.class, "");
         let verdict = match (reading.verdict, rule.strength) {
             (Verdict::Rejected(_), Some(strength)) => Verdict::Rejected(strength),
@@ -339,10 +353,7 @@ impl<'r> Reading<'r, '_> {
                 scopes.truncate(MAX_WORDS);
                 scopes
             }
-            Some(ScopeAt::Challenge) => {
-                let scope = self.offered.iter().filter(is_oauth).find_map(|c| c.param("scope"));
-                words(scope.unwrap_or_default(), separator)
-            }
+            Some(ScopeAt::Challenge) => self.advice(),
             Some(ScopeAt::Between(before, after)) => {
                 let inner = text.split_once(before.as_str()).map(|(_, rest)| rest);
                 let inner = inner.and_then(|rest| rest.split_once(after.as_str()));

@@ -37,6 +37,10 @@ const NAMES: [&str; 19] = [
     "x_refresh_token_expires_in",
 ];
 
+/// The members that a grant is made of (RFC 6749 section 5.1).
+const GRANT: [&str; 6] =
+    ["access_token", "error", "expires_in", "refresh_token", "scope", "token_type"];
+
 /// How many members of other names are kept, for profiles that name them: 256, far more than any
 /// token answer has.
 const MAX_OTHERS: usize = 256;
@@ -68,16 +72,12 @@ impl<'a> Members<'a> {
         serde_json::from_str(shallow(body)?).ok()
     }
 
-    /// The members of a form.
+    /// The members of a form; `None` for any other text.
     pub(super) fn form(body: &'a [u8]) -> Option<Self> {
         let mut members = Self::default();
-        for pair in core::str::from_utf8(body).ok()?.split('&') {
+        for pair in as_form(body)?.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            // What is longer is no name but a text that is no form.
-            let name = Some(name).filter(|name| name.len() <= 64).and_then(form::decode);
-            if let Some(name) = name {
-                members.add(name, Value::Form(value));
-            }
+            members.add(form::decode(name)?, Value::Form(value));
         }
         Some(members)
     }
@@ -98,9 +98,9 @@ impl<'a> Members<'a> {
         *self.found.get(name)?
     }
 
-    /// Whether a member that is read came twice with different values.
+    /// Whether a member that a grant is made of came twice with different values.
     pub(super) fn repeats(&self) -> bool {
-        NAMES.into_iter().any(|name| matches!(self.found.get(name), Some(None)))
+        GRANT.into_iter().any(|name| matches!(self.found.get(name), Some(None)))
     }
 
     /// Whether the member is there and not empty: a parameter without a value counts as omitted
@@ -147,7 +147,8 @@ impl<'a> Members<'a> {
             }
             string => string.text()?,
         };
-        Some(words.trim()).filter(|words| !words.is_empty()).map(String::from)
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        Some(words).filter(|words| !words.is_empty())
     }
 
     /// The members of a member that is an object itself.
@@ -173,6 +174,24 @@ impl Value<'_> {
 pub(super) fn as_json(body: &[u8]) -> Option<&str> {
     let text = shallow(body)?;
     serde_json::from_str::<IgnoredAny>(text).is_ok().then_some(text.trim())
+}
+
+/// A body that is a form from end to end, but for the end of its line. A text that merely holds a
+/// URL is none: its names would not be names.
+pub(super) fn as_form(body: &[u8]) -> Option<&str> {
+    let text = core::str::from_utf8(body).ok()?.trim_end_matches(['\r', '\n']);
+    let is_name = |name: &str| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.%+".contains(&byte))
+    };
+    let is_value = |value: &str| {
+        !value.bytes().any(|byte| byte.is_ascii_control() || b" <>\"{}".contains(&byte))
+    };
+    let is_pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        is_name(name) && is_value(value)
+    };
+    text.split('&').all(is_pair).then_some(text)
 }
 
 /// The string that a JSON value is, as it was written.
@@ -320,11 +339,11 @@ mod tests {
     #[test]
     fn a_member_that_contradicts_itself_is_not_there() {
         let members = json(r#"{"sub":"a","sub":"b","sub":"a","code":"c","code":"c"}"#);
-        assert!(members.repeats());
+        assert!(!members.repeats() && json(r#"{"scope":"a","scope":"b"}"#).repeats());
         assert_eq!(members.text("sub"), None);
         assert_eq!(members.text("code").as_deref(), Some("c"));
         assert!(!json(r#"{"code":"c","code":"c","x":1,"x":2}"#).repeats());
-        assert!(Members::form(b"sub=a&sub=b").unwrap().repeats());
+        assert!(Members::form(b"scope=a&scope=b").unwrap().repeats());
     }
 
     #[test]
@@ -360,6 +379,24 @@ mod tests {
         assert_eq!(json(r#"{"scope":["a",1,"b"]}"#).words("scope").as_deref(), Some("a b"));
         assert_eq!(json(r#"{"scope":[]}"#).words("scope"), None);
         assert_eq!(json(r#"{"scope":{}}"#).words("scope"), None);
+    }
+
+    #[test]
+    fn a_text_with_a_url_in_it_is_no_form() {
+        for text in [
+            "Moved: https://sso.example/?x=1&error=access_denied&y=2",
+            "https://sso.example/?x=1&error=access_denied",
+            "<p>no such page /t?x=1&error=invalid_grant&z",
+            "",
+            "&",
+            "a=b&&c=d",
+            "a=b c",
+        ] {
+            assert!(Members::form(text.as_bytes()).is_none(), "{text}");
+        }
+        let form = Members::form(b"access_token=a%2F1&scope=&refresh_token=r2\r\n").unwrap();
+        assert_eq!(form.text("refresh_token").as_deref(), Some("r2"));
+        assert_eq!(form.text("access_token").as_deref(), Some("a/1"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct TokenRequest {
     pub basic: Option<(String, Secret)>,
     /// Whether it must not be sent before [`with_assertion`](Self::with_assertion).
     pub assertion_wanted: bool,
-    /// Whether it names a scope, which tells what `invalid_scope` means.
+    /// Whether it asks for a scope, which tells what `invalid_scope` means.
     pub scope_sent: bool,
 }
 
@@ -68,7 +68,8 @@ pub fn token_request(
             pairs.push((name, value));
         }
     }
-    authenticated(client, &pairs, scope.is_some())
+    // Whoever asks by credentials asks for a scope, named or not: no consent can be withdrawn.
+    authenticated(client, &pairs, scope.is_some() || refresh_token.is_none())
 }
 
 /// The request that revokes (RFC 7009 section 2.1). `hint` says what the token is,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::challenge::Challenge;
 use super::form;
-use super::members::string_of;
+use super::members::{as_form, string_of};
 use super::pointer::leads_to;
 use super::{Headers, lines};
 
@@ -110,9 +110,13 @@ impl When {
 
     /// Whether a text that the server wrote is among the conditions.
     pub(super) fn names_a_text(&self) -> bool {
-        self.body_eq.is_some()
-            || self.body_contains.is_some()
-            || self.json.iter().any(|test| !test.null)
+        let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        says(&self.body_eq) || says(&self.body_contains) || self.json.iter().any(JsonTest::says)
+    }
+
+    /// Whether the status is among the conditions.
+    pub(super) fn names_status(&self, status: u16) -> bool {
+        self.status.contains(&status)
     }
 
     /// Whether the body must be read for it.
@@ -165,6 +169,15 @@ impl ChallengeTest {
 }
 
 impl JsonTest {
+    /// Whether it wants something of the server's own words.
+    fn says(&self) -> bool {
+        let parts = [&self.prefix, &self.suffix, &self.contains];
+        let one = |scalar: &Scalar| !matches!(scalar, Scalar::Text(text) if text.is_empty());
+        self.eq.as_ref().is_some_and(one)
+            || self.r#in.iter().any(one)
+            || parts.into_iter().flatten().any(|text| !text.is_empty())
+    }
+
     fn holds(&self, evidence: &Evidence<'_>) -> bool {
         evidence.any(&self.path, &mut |value| self.accepts(value))
     }
@@ -203,10 +216,8 @@ impl Evidence<'_> {
         if let Some(text) = self.text.filter(|_| self.is_json) {
             return leads_to(text, path, &mut |value| accepts(value));
         }
-        let (Some(text), Some(name)) = (self.text.filter(|_| self.is_form), path.strip_prefix('/'))
-        else {
-            return false;
-        };
+        let text = self.text.filter(|_| self.is_form).and_then(|text| as_form(text.as_bytes()));
+        let (Some(text), Some(name)) = (text, path.strip_prefix('/')) else { return false };
         let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
         let value = pairs.find(|(n, _)| *n == name).and_then(|(_, value)| form::decode(value));
         // As JSON would write it.

@@ -21,15 +21,21 @@ pub(super) fn rounded_up(seconds: f64) -> Duration {
 /// without those that turn the direction of text.
 pub(super) fn cleaned(text: &str) -> String {
     let mut out = String::new();
-    for c in text.trim().chars() {
-        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
-            continue;
-        }
+    for c in text.trim().chars().filter(|c| is_shown(*c)) {
         if out.len() + c.len_utf8() > MAX_CODE {
             break;
         }
         out.push(c);
     }
     out
+}
+
+/// Whether a text can be shown and used as it is: a URL, at most 2 KiB.
+pub(super) fn is_fit(text: &str) -> bool {
+    text.len() <= 2048 && text.chars().all(is_shown)
+}
+
+fn is_shown(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !turns
 }

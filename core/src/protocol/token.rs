@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -71,6 +72,8 @@ pub struct TokenReading<'p> {
     pub reason: Option<String>,
     /// The nonce for the next proof (RFC 9449 section 8), on any answer.
     pub nonce: Option<String>,
+    /// The ID token beside a grant (OpenID Connect Core section 3.1.3.3), as it came.
+    pub id_token: Option<Secret>,
     /// The claims that the user must show at a new login, as JSON, where a refusal names some.
     pub claims: Option<String>,
 }
@@ -100,7 +103,9 @@ pub fn read_token_reply<'p>(
 ) -> TokenReading<'p> {
     let members = members(reply);
     let habits = profile.map(|profile| &profile.token);
-    let reading = Reading { reply, members, habits, profile };
+    let root = habits.and_then(|habits| habits.root.as_ref());
+    let inner = root.and_then(|root| members.object(root));
+    let reading = Reading { reply, members, inner, habits, profile };
     let (answer, rule, reason) = reading.read();
     let reason = reason.or_else(|| match &answer {
         Answer::Refused(refusal) => Some(refusal.code.clone()),
@@ -110,7 +115,9 @@ pub fn read_token_reply<'p>(
     let nonce = nonce(reply.headers).ok().map(Into::into);
     let refused = matches!(answer, Answer::Refused(_));
     let claims = reading.members.text("claims").filter(|_| refused);
-    TokenReading { answer, rule, reason, nonce, claims }
+    let granted = matches!(answer, Answer::Granted(_));
+    let id_token = reading.granting().secret("id_token").filter(|_| granted);
+    TokenReading { answer, rule, reason, nonce, id_token, claims }
 }
 
 /// JSON under whatever name; else a form, where the answer says or does not deny that it is one.
@@ -130,6 +137,8 @@ type Ruling<'p> = (Answer, Cow<'p, str>, Option<String>);
 struct Reading<'r, 'a, 'p> {
     reply: &'r TokenReply<'a>,
     members: Members<'a>,
+    /// What the profile's root holds.
+    inner: Option<Members<'a>>,
     habits: Option<&'p TokenHabits>,
     profile: Option<&'p Profile>,
 }
@@ -160,7 +169,7 @@ impl<'p> Reading<'_, '_, 'p> {
         // A 2xx that is no grant leaves open what the server did; any other status says that it
         // did nothing.
         let applied = if status < 300 { Applied::Perhaps } else { Applied::No };
-        if self.members.repeats() {
+        if self.members.repeats() || self.granting().repeats() {
             let reason = Some("duplicate".into());
             return fails(Cause::NotOauth, applied, None, "repeated_member", reason);
         }
@@ -179,6 +188,10 @@ impl<'p> Reading<'_, '_, 'p> {
 
     /// What the provider's own rules say.
     fn by_profile(&self, profile: &'p Profile, code: Option<&str>) -> Option<Ruling<'p>> {
+        // What carries an access token is no habit's matter.
+        if self.reply.status < 300 && self.access_token(self.granting()).is_some() {
+            return None;
+        }
         let body = Some(self.reply.body).filter(|body| body.len() <= MAX_BODY).unwrap_or_default();
         let json = as_json(body);
         let evidence = Evidence {
@@ -189,10 +202,18 @@ impl<'p> Reading<'_, '_, 'p> {
             is_json: json.is_some(),
             is_form: is_form(self.reply.headers),
         };
-        let rule = profile.token.rules.iter().find(|rule| rule.when.holds(&evidence))?;
+        let status = self.reply.status;
+        // A busy server knows nothing of the grant, and a redirect is somebody else's answer,
+        // unless the rule means just that.
+        let elsewhere = matches!(status, 300..400 | 408 | 425 | 429 | 500..);
+        let rule = profile.token.rules.iter().find(|rule| {
+            let ends = rule.class == TokenClass::NeedsLogin;
+            let in_place = !(ends && elsewhere) || rule.when.names_status(status);
+            in_place && rule.when.holds(&evidence)
+        })?;
         let reason = reason_by(rule, &evidence)
-            .or_else(|| code.map(cleaned))
-            .unwrap_or_else(|| alloc::format!("http_{}", self.reply.status));
+            .or_else(|| code.and_then(code_like).map(|code| code.to_ascii_lowercase()))
+            .unwrap_or_else(|| alloc::format!("http_{status}"));
         let fails = |cause, applied| self.failed(cause, applied, Some(&reason));
         let answer = match rule.class {
             TokenClass::Transient => fails(Cause::Unavailable, applied_by(self.reply.status)),
@@ -233,7 +254,7 @@ impl<'p> Reading<'_, '_, 'p> {
         let refuses =
             |kind, rule| (Answer::Refused(Refusal { code: cleaned(code), kind }), rule, None);
 
-        if self.reply.status < 300 && self.members.states("access_token") {
+        if self.reply.status < 300 && self.access_token(self.granting()).is_some() {
             let answer = self.failed(Cause::NotOauth, Applied::Perhaps, Some(code));
             return (answer, "code_and_token", Some("error_and_token"));
         }
@@ -312,9 +333,7 @@ impl<'p> Reading<'_, '_, 'p> {
 
     /// The grant (RFC 6749 section 5.1), or the rule that forbids to take it for one, and why.
     fn granted(&self) -> Result<Grant, (&'static str, &'static str)> {
-        let root = self.habits.and_then(|habits| habits.root.as_ref());
-        let inner = root.and_then(|root| self.members.object(root));
-        let members = inner.as_ref().unwrap_or(&self.members);
+        let members = self.granting();
         // VSCHAR (RFC 6749 appendix A.12): whatever else stands in a header would end it.
         let access_token = self.access_token(members).ok_or(("no_grant", self.why_no_token()))?;
         if access_token.expose().trim().is_empty() {
@@ -337,7 +356,11 @@ impl<'p> Reading<'_, '_, 'p> {
         }
         let scope = members.words("scope").map(|scope| {
             match self.profile.and_then(|profile| profile.scope_separator) {
-                Some(separator) => scope.split(separator).collect::<alloc::vec::Vec<_>>().join(" "),
+                Some(separator) => {
+                    let apart = |c: char| c == separator || c == ' ';
+                    let words = scope.split(apart).filter(|word| !word.is_empty());
+                    words.collect::<Vec<_>>().join(" ")
+                }
                 None => scope,
             }
         });
@@ -345,7 +368,7 @@ impl<'p> Reading<'_, '_, 'p> {
             access_token,
             token_type,
             expires_in: self.lifetime(members),
-            refresh_token: members.secret("refresh_token"),
+            refresh_token: refresh_token(members),
             refresh_expires_in: REFRESH_EXPIRES
                 .iter()
                 .find_map(|name| members.number(name))
@@ -353,6 +376,11 @@ impl<'p> Reading<'_, '_, 'p> {
             scope,
             subject: subject(members),
         })
+    }
+
+    /// The members among which the grant lies.
+    fn granting(&self) -> &Members<'_> {
+        self.inner.as_ref().unwrap_or(&self.members)
     }
 
     fn access_token(&self, members: &Members<'_>) -> Option<Secret> {
@@ -414,7 +442,7 @@ impl<'p> Reading<'_, '_, 'p> {
     /// used is kept all the same.
     fn not_granted(&self, rule: &str) -> Answer {
         let failure = self.failure(Cause::NotOauth, Applied::Perhaps, None);
-        match self.members.secret("refresh_token").filter(|_| rule == "token_type") {
+        match refresh_token(self.granting()).filter(|_| rule == "token_type") {
             Some(refresh_token) => Answer::Unusable { refresh_token, failure },
             None => Answer::Failed(failure),
         }
@@ -427,7 +455,7 @@ impl<'p> Reading<'_, '_, 'p> {
             cause,
             applied,
             retry_after: retry_after.map(|wait| wait.min(MAX_RETRY_AFTER)),
-            code: code.map(cleaned).filter(|code| !code.is_empty()),
+            code: code.and_then(code_like),
         }
     }
 }
@@ -443,6 +471,27 @@ fn applied_by(status: u16) -> Applied {
         502 | 504 | 520 | 524 => Applied::Perhaps,
         _ => Applied::No,
     }
+}
+
+/// A new refresh token. One that no request could carry (RFC 6749 appendix A.17) is none: the old
+/// one stays.
+fn refresh_token(members: &Members<'_>) -> Option<Secret> {
+    let token = members.secret("refresh_token")?;
+    let trimmed = token.expose().trim();
+    let fits = !trimmed.is_empty() && trimmed.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+    if fits && trimmed.len() < token.expose().len() {
+        return Some(Secret::new(trimmed.to_string()));
+    }
+    Some(token).filter(|_| fits)
+}
+
+/// A code that may be shown. A sentence is none, and could quote what was sent.
+fn code_like(code: &str) -> Option<String> {
+    let code = cleaned(code);
+    let words = code.split(' ').count();
+    // Zoho's `Access Denied` is one; the longest registered code has 33 bytes.
+    let is_code = words <= 3 && code.split(' ').all(|word| word.len() <= 48);
+    Some(code).filter(|code| is_code && !code.is_empty())
 }
 
 /// What a provider's rule says for a reason.
