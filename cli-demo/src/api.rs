@@ -14,6 +14,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
 use url::Url;
 
 use crate::error::Failure;
+use crate::shell::quoted;
 
 /// What this program calls itself.
 pub(crate) const USER_AGENT: &str = concat!("regrant/", env!("CARGO_PKG_VERSION"));
@@ -124,8 +125,16 @@ impl Api {
     }
 
     fn failure(&self, error: reqwest_middleware::Error) -> Failure {
-        if let Some(RequestError::Access(why)) = RequestError::of(&error) {
-            return why.clone().into();
+        match RequestError::of(&error) {
+            Some(RequestError::Access(why)) => return why.clone().into(),
+            Some(RequestError::ClaimsWanted { claims, source }) => {
+                return Failure::from(source.clone()).remedy(format!(
+                    "log in with the claims that the API asks for: regrant login --parameter \
+                     claims={}",
+                    quoted(claims)
+                ));
+            }
+            Some(_) | None => {}
         }
         match error {
             reqwest_middleware::Error::Reqwest(error) => {

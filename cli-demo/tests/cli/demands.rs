@@ -47,6 +47,24 @@ fn a_step_up_says_which_login_is_wanted() {
 }
 
 #[test]
+fn claims_are_asked_for_with_the_refresh_and_else_with_a_login() {
+    let claims = json!({ "access_token": { "nbf": { "essential": true, "value": "1" } } });
+    let demand = Demand::Claims { claims: claims.clone() };
+    let user = demanding(demand.clone());
+    let summary = user.run(["call", user.api(), "--json"]).exits(0).json();
+    assert_eq!(summary["responses"], json!({ "200": 1 }));
+    assert_eq!(user.requests(), (1, 2));
+
+    let user = demanding(demand);
+    user.sandbox.inject("error:interaction_required".parse().unwrap());
+    let error = user.run(["call", user.api(), "--json"]).exits(3).error();
+    assert_eq!(error["code"], "needs_login");
+    let remedy = error["remedy"].as_str().unwrap();
+    assert!(remedy.contains("regrant login --parameter claims='{"), "{remedy}");
+    assert_eq!(user.requests(), (1, 1));
+}
+
+#[test]
 fn a_limit_of_requests_is_told_with_its_wait() {
     for (demand, says) in [
         (Demand::RateLimit429 { retry_after: Some("90".to_owned()) }, "wait 1m 30s"),
