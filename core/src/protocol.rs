@@ -69,7 +69,9 @@
 mod api;
 mod base64;
 mod challenge;
+mod class;
 mod form;
+mod granting;
 mod members;
 mod pointer;
 mod profile;
@@ -78,8 +80,9 @@ mod rule;
 mod text;
 mod token;
 
-pub use api::{ApiReading, ApiReply, Class, read_api_reply};
+pub use api::{ApiReading, ApiReply, read_api_reply};
 pub use challenge::{Challenge, challenges};
+pub use class::Class;
 pub use profile::{Profile, ProfileError};
 pub use request::{TokenRequest, revocation_request, token_request};
 pub use token::{TokenReading, TokenReply, read_token_reply};

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use serde::Deserialize;
 
-use super::api::Class;
+use super::class::Class;
 use super::rule::When;
 use crate::grant::{RefusalKind, Strength};
 use crate::server::Rotation;

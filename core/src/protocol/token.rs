@@ -1,32 +1,23 @@
 //! What became of a token request.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
+use super::granting::Granting;
 use super::members::{Members, as_json, nests_too_deep};
-use super::profile::{Profile, TokenClass, TokenHabits, TokenRule, Unit};
+use super::profile::{Profile, TokenClass, TokenRule};
 use super::rule::Evidence;
 use super::text::{MAX_RETRY_AFTER, cleaned, rounded_up};
-use super::{Headers, base64, is_form, nonce};
-use crate::grant::{Answer, Applied, Failure, Grant, Refusal, RefusalKind};
+use super::{Headers, is_form, nonce};
+use crate::grant::{Answer, Applied, Failure, Refusal, RefusalKind};
 use crate::reason::Cause;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// The longest answer that is read. A real one is a few kilobytes.
 const MAX_BODY: usize = 1 << 20;
-/// The longest subject that is kept (OpenID Connect Core section 2).
-const MAX_SUBJECT: usize = 255;
-/// The longest lifetime that is believed, ten years: the rest is arithmetic that overflows.
-const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-/// From here on a moment is in milliseconds: in seconds it would be in the year 5138.
-const MILLISECONDS: f64 = 1e11;
-/// How servers name the lifetime of the refresh token: Keycloak, GitHub and LinkedIn, Intuit.
-const REFRESH_EXPIRES: [&str; 3] =
-    ["refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"];
 
 /// An answer of the token endpoint, and what of the request it is read against.
 #[derive(Clone, Copy, Default)]
@@ -102,10 +93,9 @@ pub fn read_token_reply<'p>(
     profile: Option<&'p Profile>,
 ) -> TokenReading<'p> {
     let members = members(reply);
-    let habits = profile.map(|profile| &profile.token);
-    let root = habits.and_then(|habits| habits.root.as_ref());
+    let root = profile.and_then(|profile| profile.token.root.as_ref());
     let inner = root.and_then(|root| members.object(root));
-    let reading = Reading { reply, members, inner, habits, profile };
+    let reading = Reading { reply, members, inner, profile };
     let (answer, rule, reason) = reading.read();
     let reason = reason.or_else(|| match &answer {
         Answer::Refused(refusal) => Some(refusal.code.clone()),
@@ -116,7 +106,7 @@ pub fn read_token_reply<'p>(
     let refused = matches!(answer, Answer::Refused(_));
     let claims = reading.members.text("claims").filter(|_| refused);
     let granted = matches!(answer, Answer::Granted(_));
-    let id_token = reading.granting().secret("id_token").filter(|_| granted);
+    let id_token = reading.granting().members.secret("id_token").filter(|_| granted);
     TokenReading { answer, rule, reason, nonce, id_token, claims }
 }
 
@@ -139,7 +129,6 @@ struct Reading<'r, 'a, 'p> {
     members: Members<'a>,
     /// What the profile's root holds.
     inner: Option<Members<'a>>,
-    habits: Option<&'p TokenHabits>,
     profile: Option<&'p Profile>,
 }
 
@@ -169,14 +158,17 @@ impl<'p> Reading<'_, '_, 'p> {
         // A 2xx that is no grant leaves open what the server did; any other status says that it
         // did nothing.
         let applied = if status < 300 { Applied::Perhaps } else { Applied::No };
-        if self.members.repeats() || self.granting().repeats() {
+        if self.members.repeats() || self.granting().members.repeats() {
             let reason = Some("duplicate".into());
             return fails(Cause::NotOauth, applied, None, "repeated_member", reason);
         }
         match status {
-            ..=299 => match self.granted() {
+            ..=299 => match self.granting().read() {
                 Ok(grant) => (Answer::Granted(grant), Cow::Borrowed("granted"), None),
-                Err((rule, why)) => (self.not_granted(rule), Cow::Borrowed(rule), Some(why.into())),
+                Err((rule, why)) => {
+                    let why = self.why_no_grant(why).into();
+                    (self.not_granted(rule), Cow::Borrowed(rule), Some(why))
+                }
             },
             300..=399 => {
                 fails(Cause::EndpointMoved, applied, None, "redirect", Some("redirect".into()))
@@ -189,7 +181,7 @@ impl<'p> Reading<'_, '_, 'p> {
     /// What the provider's own rules say.
     fn by_profile(&self, profile: &'p Profile, code: Option<&str>) -> Option<Ruling<'p>> {
         // What carries an access token is no habit's matter.
-        if self.reply.status < 300 && self.access_token(self.granting()).is_some() {
+        if self.reply.status < 300 && self.granting().access_token().is_some() {
             return None;
         }
         let body = Some(self.reply.body).filter(|body| body.len() <= MAX_BODY).unwrap_or_default();
@@ -254,7 +246,7 @@ impl<'p> Reading<'_, '_, 'p> {
         let refuses =
             |kind, rule| (Answer::Refused(Refusal { code: cleaned(code), kind }), rule, None);
 
-        if self.reply.status < 300 && self.access_token(self.granting()).is_some() {
+        if self.reply.status < 300 && self.granting().access_token().is_some() {
             let answer = self.failed(Cause::NotOauth, Applied::Perhaps, Some(code));
             return (answer, "code_and_token", Some("error_and_token"));
         }
@@ -331,106 +323,27 @@ impl<'p> Reading<'_, '_, 'p> {
         }
     }
 
-    /// The grant (RFC 6749 section 5.1), or the rule that forbids to take it for one, and why.
-    fn granted(&self) -> Result<Grant, (&'static str, &'static str)> {
-        let members = self.granting();
-        // VSCHAR (RFC 6749 appendix A.12): whatever else stands in a header would end it.
-        let access_token = self.access_token(members).ok_or(("no_grant", self.why_no_token()))?;
-        if access_token.expose().trim().is_empty() {
-            return Err(("no_grant", "no_access_token"));
+    /// Where a grant lies, if there is one.
+    fn granting(&self) -> Granting<'_, '_> {
+        Granting {
+            members: self.inner.as_ref().unwrap_or(&self.members),
+            profile: self.profile,
+            date: self.reply.date,
+            dpop_required: self.reply.dpop_required,
         }
-        if !access_token.expose().bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
-            return Err(("no_grant", "bad_token_chars"));
-        }
-        let token_type = match members.text("token_type") {
-            None if members.states("token_type") => return Err(("token_type", "bad_token_type")),
-            None => "Bearer".to_string(),
-            Some(token_type) => self.unaliased(token_type),
-        };
-        let dpop = token_type.eq_ignore_ascii_case("DPoP");
-        if !dpop && !token_type.eq_ignore_ascii_case("Bearer") {
-            return Err(("token_type", "unsupported_token_type"));
-        }
-        if !dpop && self.reply.dpop_required {
-            return Err(("token_type", "dpop_downgrade"));
-        }
-        let scope = members.words("scope").map(|scope| {
-            match self.profile.and_then(|profile| profile.scope_separator) {
-                Some(separator) => {
-                    let apart = |c: char| c == separator || c == ' ';
-                    let words = scope.split(apart).filter(|word| !word.is_empty());
-                    words.collect::<Vec<_>>().join(" ")
-                }
-                None => scope,
-            }
-        });
-        Ok(Grant {
-            access_token,
-            token_type,
-            expires_in: self.lifetime(members),
-            refresh_token: refresh_token(members),
-            refresh_expires_in: REFRESH_EXPIRES
-                .iter()
-                .find_map(|name| members.number(name))
-                .and_then(length),
-            scope,
-            subject: subject(members),
-        })
     }
 
-    /// The members among which the grant lies.
-    fn granting(&self) -> &Members<'_> {
-        self.inner.as_ref().unwrap_or(&self.members)
-    }
-
-    fn access_token(&self, members: &Members<'_>) -> Option<Secret> {
-        let fields = self.habits.map(|habits| &habits.access_token_fields[..]).unwrap_or_default();
-        let named = fields.iter().find_map(|name| members.secret(name));
-        named.or_else(|| members.secret("access_token").filter(|_| fields.is_empty()))
-    }
-
-    fn unaliased(&self, token_type: String) -> String {
-        let known = self.habits.and_then(|habits| {
-            let mut aliases = habits.token_type_aliases.iter();
-            aliases.find(|(alias, _)| alias.eq_ignore_ascii_case(&token_type))
-        });
-        known.map_or(token_type, |(_, meant)| meant.clone())
-    }
-
-    fn why_no_token(&self) -> &'static str {
-        if self.reply.body.len() > MAX_BODY {
+    /// Why a success has no access token, in a word that says more where it can.
+    fn why_no_grant(&self, why: &'static str) -> &'static str {
+        if why != "no_access_token" {
+            why
+        } else if self.reply.body.len() > MAX_BODY {
             "too_big"
         } else if nests_too_deep(self.reply.body) {
             "too_deep"
         } else {
-            "no_access_token"
+            why
         }
-    }
-
-    /// The lifetime. Nonsense is unknown and harms nothing else: a new refresh token may stand
-    /// beside it. So is zero, by which some servers mean "for ever".
-    fn lifetime(&self, members: &Members<'_>) -> Option<Duration> {
-        let habits = self.habits;
-        let fields = habits.map(|habits| &habits.expires_fields[..]).unwrap_or_default();
-        let in_unit = |number: f64| match habits.map(|habits| habits.expires_unit) {
-            Some(Unit::Milliseconds) => number / 1000.0,
-            Some(Unit::Seconds) | None => number,
-        };
-        let named =
-            fields.iter().find_map(|name| members.number(name).and_then(|n| length(in_unit(n))));
-        let usual = || members.number("expires_in").and_then(|n| length(in_unit(n)));
-        // Elsewhere `expires` is a moment, which no length comes near.
-        let expires = || {
-            let number = members.number("expires")?;
-            length(number).filter(|_| number <= MAX_LIFETIME.as_secs_f64())
-        };
-        let moment = || {
-            let at = ["expires_at", "expires_on"].iter().find_map(|name| members.number(name))?;
-            let at = if at >= MILLISECONDS { at / 1000.0 } else { at };
-            length(at - self.reply.date?.as_millis() as f64 / 1000.0)
-        };
-        let default = || habits?.default_expires_in.map(Duration::from_secs);
-        named.or_else(usual).or_else(expires).or_else(moment).or_else(default)
     }
 
     /// A failure, with the longer of the two waits that header and body ask for.
@@ -442,7 +355,7 @@ impl<'p> Reading<'_, '_, 'p> {
     /// used is kept all the same.
     fn not_granted(&self, rule: &str) -> Answer {
         let failure = self.failure(Cause::NotOauth, Applied::Perhaps, None);
-        match refresh_token(self.granting()).filter(|_| rule == "token_type") {
+        match self.granting().refresh_token().filter(|_| rule == "token_type") {
             Some(refresh_token) => Answer::Unusable { refresh_token, failure },
             None => Answer::Failed(failure),
         }
@@ -473,18 +386,6 @@ fn applied_by(status: u16) -> Applied {
     }
 }
 
-/// A new refresh token. One that no request could carry (RFC 6749 appendix A.17) is none: the old
-/// one stays.
-fn refresh_token(members: &Members<'_>) -> Option<Secret> {
-    let token = members.secret("refresh_token")?;
-    let trimmed = token.expose().trim();
-    let fits = !trimmed.is_empty() && trimmed.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
-    if fits && trimmed.len() < token.expose().len() {
-        return Some(Secret::new(trimmed.to_string()));
-    }
-    Some(token).filter(|_| fits)
-}
-
 /// A code that may be shown. A sentence is none, and could quote what was sent.
 fn code_like(code: &str) -> Option<String> {
     let code = cleaned(code);
@@ -498,22 +399,4 @@ fn code_like(code: &str) -> Option<String> {
 fn reason_by(rule: &TokenRule, evidence: &Evidence<'_>) -> Option<String> {
     let there = rule.reason_at.as_ref().and_then(|path| evidence.texts(path).into_iter().next());
     there.or_else(|| rule.reason.clone()).map(|reason| cleaned(&reason))
-}
-
-/// Whom the grant is for: the `sub` of the ID token, else a `sub` of the answer itself. The ID
-/// token's signature is not checked, because it came straight from the token endpoint (OpenID
-/// Connect Core section 3.1.3.7).
-fn subject(members: &Members<'_>) -> Option<String> {
-    let from_id_token = || {
-        let id_token = members.secret("id_token")?;
-        let payload = base64::decode(id_token.expose().split('.').nth(1)?)?;
-        Members::json(&payload)?.text("sub")
-    };
-    from_id_token().or_else(|| members.text("sub")).filter(|sub| sub.len() <= MAX_SUBJECT)
-}
-
-/// A number of seconds, rounded down; none below one.
-fn length(seconds: f64) -> Option<Duration> {
-    // A cast from a float saturates.
-    (seconds >= 1.0).then(|| Duration::from_secs(seconds as u64).min(MAX_LIFETIME))
 }

@@ -14,7 +14,7 @@ struct Half {
 /// The sizes are those of `docs/decisions/0007-profiles-are-the-cores.md`: a half that grows past
 /// its own has taken on something that belongs elsewhere.
 const HALVES: [Half; 2] =
-    [Half { name: "machine", most: 3_260 }, Half { name: "protocol", most: 1_900 }];
+    [Half { name: "machine", most: 3_260 }, Half { name: "protocol", most: 1_950 }];
 
 pub(super) fn check(sources: &[Source]) -> Verdict {
     let mut violations = Vec::new();
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(verdict.violations, []);
         assert_eq!(
             verdict.measured,
-            "machine 2 lines of at most 3260, protocol 1 lines of at most 1900"
+            "machine 2 lines of at most 3260, protocol 1 lines of at most 1950"
         );
     }
 
@@ -158,12 +158,12 @@ use crate::Refusal;
 
     #[test]
     fn a_half_that_grew_too_long_is_reported_and_its_tests_do_not_count() {
-        let long = "let x = 1;\n".repeat(1_900);
+        let long = "let x = 1;\n".repeat(1_950);
         let tests = format!("#[cfg(test)]\nmod tests {{\n{long}}}\n");
         assert_eq!(check(&files("\n", &format!("{long}{tests}"))).violations, []);
         let violations = check(&files("\n", &format!("{long}let y = 2;\n{tests}"))).violations;
         assert_eq!(violations.len(), 1);
-        assert_eq!(violations[0].what, "1901 lines of code, at most 1900");
+        assert_eq!(violations[0].what, "1951 lines of code, at most 1950");
     }
 
     #[test]
