@@ -3,16 +3,16 @@
 mod classify;
 mod client;
 mod login;
+mod sandbox;
 
 pub(crate) use classify::{Classify, Kind, Profiles};
 pub(crate) use client::{Auth, Client, ClientSet};
 pub(crate) use login::Login;
+pub(crate) use sandbox::{Apis, BrowserLogin, Logins, RejectionForm, Sandbox};
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::SignedDuration;
-use regrant_sandbox::Fault;
+use clap::{Args, Parser, Subcommand};
 
 /// Keeps OAuth 2.0 credentials alive for scripts: the server decides when a token is dead.
 #[derive(Debug, Parser)]
@@ -278,75 +278,6 @@ pub(crate) struct Explain {
     pub(crate) code: Option<String>,
 }
 
-/// Durations: `90s`, `2h 30m`, `250ms`; a bare number is seconds.
-#[derive(Args, Debug)]
-pub(crate) struct Sandbox {
-    /// Port of the authorization server on 127.0.0.1; 0 takes any free one
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub(crate) port: u16,
-    /// How far the sandbox's clock is ahead of this machine's; negative for behind
-    #[arg(long, value_name = "DURATION", value_parser = signed, allow_hyphen_values = true)]
-    pub(crate) clock_offset: Option<SignedDuration>,
-    /// How long an access token truly lives [default: 1h]
-    #[arg(long, value_name = "DURATION", value_parser = millis)]
-    pub(crate) access_ttl: Option<u64>,
-    /// What token responses say in `expires_in`: any JSON value, or `absent` [default: the truth]
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
-    pub(crate) announced_expires_in: Option<String>,
-    /// A refresh spends its refresh token (the default)
-    #[arg(long, overrides_with = "no_rotate")]
-    pub(crate) rotate: bool,
-    /// A refresh token stays good
-    #[arg(long, overrides_with = "rotate")]
-    pub(crate) no_rotate: bool,
-    /// A spent refresh token revokes its family (the default)
-    #[arg(long, overrides_with = "no_reuse_detection")]
-    pub(crate) reuse_detection: bool,
-    /// A spent refresh token is merely refused
-    #[arg(long, overrides_with = "reuse_detection")]
-    pub(crate) no_reuse_detection: bool,
-    /// How long a spent refresh token is honoured still, and whether its replay gets the `same`
-    /// successor, a `siblings` one, or the `latest` that ends the earlier ones [default: none]
-    #[arg(long, value_name = "[KIND:]DURATION", value_parser = super::commands::sandbox::grace)]
-    pub(crate) grace: Option<regrant_sandbox::Grace>,
-    /// What a token request meets: `503`, `429:60`, `reset`, `reset-after-commit`, `hang:MS`,
-    /// `cut-body`, `html`, `invalid_grant`, `error:CODE`, ...; can be repeated, one request each
-    #[arg(long = "fault", value_name = "FAULT")]
-    pub(crate) faults: Vec<Fault>,
-    /// What every token request after those meets
-    #[arg(long, value_name = "FAULT")]
-    pub(crate) always_fault: Option<Fault>,
-    /// An API of this name; can be repeated [default: api]
-    #[arg(long = "api", value_name = "NAME")]
-    pub(crate) apis: Vec<String>,
-    /// How the APIs say that a token is no good
-    #[arg(long, value_name = "HOW", default_value = "invalid-token")]
-    pub(crate) rejection: RejectionForm,
-    /// The client's secret; without one the client is public
-    #[arg(long, value_name = "SECRET", env = "REGRANT_SANDBOX_SECRET", hide_env_values = true)]
-    pub(crate) client_secret: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RejectionForm {
-    /// 401 with `error="invalid_token"`
-    InvalidToken,
-    /// 401 with a challenge that has a realm and no error
-    RealmOnly,
-    /// 401 without a challenge
-    NoChallenge,
-    /// 401 whose code is only in the JSON body
-    JsonBodyOnly,
-    /// 403 with `error="invalid_token"`
-    Forbidden,
-    /// 403 with `error="insufficient_scope"`
-    InsufficientScope,
-    /// 401 that asks for another authentication (RFC 9470)
-    StepUp,
-    /// 429
-    RateLimited,
-}
-
 /// The longest account name. It is shown in tables, and no store has a use for more.
 const LONGEST_ACCOUNT: usize = 256;
 
@@ -358,15 +289,6 @@ fn account(name: &str) -> Result<String, &'static str> {
         return Err("an account name has no control characters");
     }
     Ok(name.to_owned())
-}
-
-pub(crate) fn signed(text: &str) -> Result<SignedDuration, &'static str> {
-    let seconds = text.parse::<i64>().map(SignedDuration::from_secs);
-    seconds.or_else(|_| text.parse()).map_err(|_| "write a duration such as 90s, 2h 30m or 250ms")
-}
-
-pub(crate) fn millis(text: &str) -> Result<u64, &'static str> {
-    u64::try_from(signed(text)?.as_millis()).map_err(|_| "this duration cannot be negative")
 }
 
 #[cfg(test)]
@@ -389,15 +311,5 @@ mod tests {
             let read = CommandLine::try_parse_from(line).unwrap();
             assert!(read.global.json && read.global.account == "a", "{line:?}");
         }
-    }
-
-    #[test]
-    fn durations_are_read_as_people_write_them() {
-        assert_eq!(millis("90"), Ok(90_000));
-        assert_eq!(millis("2h 30m"), Ok(9_000_000));
-        assert_eq!(millis("250ms"), Ok(250));
-        assert_eq!(signed("-2h"), Ok(SignedDuration::from_hours(-2)));
-        assert_eq!(signed("-7200"), Ok(SignedDuration::from_hours(-2)));
-        assert!(millis("-1s").is_err() && millis("soon").is_err());
     }
 }

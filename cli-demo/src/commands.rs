@@ -13,7 +13,7 @@ mod login;
 mod logout;
 mod profiles;
 mod reconsider;
-pub(crate) mod sandbox;
+mod sandbox;
 mod saved;
 mod status;
 mod token;

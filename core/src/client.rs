@@ -33,7 +33,7 @@ pub struct Client {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// How a new token is got.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Renewal::is_by_refresh_token")]
     pub renewal: Renewal,
     /// The scope that was asked for. A refresh names it only where the profile says so; a request
     /// by client credentials always does (RFC 6749 section 4.4.2).
@@ -76,6 +76,14 @@ pub enum ClientAuthentication {
     /// A token that the client signs with its private key (RFC 7523 section 2.2). The key, in
     /// PKCS #8 PEM, stands in the place of the secret, or the host signs.
     PrivateKeyJwt,
+}
+
+impl Renewal {
+    // As serde wants it.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn is_by_refresh_token(&self) -> bool {
+        *self == Self::RefreshToken
+    }
 }
 
 impl Client {

@@ -1,16 +1,18 @@
 //! `sandbox`: the loopback servers alone, for people who test their own client.
 
+use std::io::{IsTerminal as _, stdin};
+
 use regrant_sandbox::{
-    AnnouncedExpiresIn, ApiConfig, Config, Grace, GraceKind, Rejection, Rotation, StartError,
+    AnnouncedExpiresIn, ApiConfig, Config, Consent, Rejection, Rotation, StartError,
 };
 use serde_json::{Map, Value, json};
 
-use crate::args::{RejectionForm, Sandbox, millis};
+use crate::args::{Apis, BrowserLogin, Logins, RejectionForm, Sandbox};
 use crate::error::Failure;
 use crate::output::Output;
 
 pub(super) async fn run(asked: Sandbox, output: Output) -> Result<(), Failure> {
-    let config = config(asked)?;
+    let config = config(asked, stdin().is_terminal());
     let apis: Vec<_> = config.apis.iter().map(|api| api.name.clone()).collect();
     let sandbox = regrant_sandbox::Sandbox::start(config).map_err(|error| not_started(&error))?;
     let config = sandbox.config();
@@ -18,12 +20,14 @@ pub(super) async fn run(asked: Sandbox, output: Output) -> Result<(), Failure> {
 
     let urls: Map<String, Value> =
         apis.iter().map(|api| (api.clone(), sandbox.api_url(api).into())).collect();
+    let device_page = format!("{}/device", sandbox.issuer_url());
     let stats = format!("{}/stats", sandbox.issuer_url());
     if output.is_json() {
         output.object(&json!({
             "issuer": sandbox.issuer_url(),
             "authorization_endpoint": sandbox.authorization_endpoint(),
             "device_authorization_endpoint": sandbox.device_authorization_endpoint(),
+            "verification_uri": device_page,
             "token_endpoint": sandbox.token_endpoint(),
             "revocation_endpoint": sandbox.revocation_endpoint(),
             "introspection_endpoint": sandbox.introspection_endpoint(),
@@ -36,6 +40,9 @@ pub(super) async fn run(asked: Sandbox, output: Output) -> Result<(), Failure> {
     } else {
         let mut lines = vec![
             ("issuer", sandbox.issuer_url().to_owned()),
+            ("authorization", sandbox.authorization_endpoint().to_owned()),
+            ("device logins", sandbox.device_authorization_endpoint().to_owned()),
+            ("device page", device_page),
             ("token endpoint", sandbox.token_endpoint().to_owned()),
             ("revocation", sandbox.revocation_endpoint().to_owned()),
             ("counters", stats),
@@ -50,36 +57,61 @@ pub(super) async fn run(asked: Sandbox, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn config(asked: Sandbox) -> Result<Config, Failure> {
-    let mut config = Config { port: asked.port, ..Config::default() };
-    if let Some(offset) = asked.clock_offset {
-        let far = |_| Failure::usage("the clock offset is longer than a clock is wide");
-        config.clock_offset_ms = i64::try_from(offset.as_millis()).map_err(far)?;
+/// Somebody at a terminal is asked before a login; a script has nobody to press a button.
+fn config(asked: Sandbox, on_terminal: bool) -> Config {
+    let Sandbox { port, clock_offset_ms, client_secret, dpop, logins, tokens, apis } = asked;
+    let Logins { login, redirect_uris, scopes, device_interval_ms, device_code_ttl_ms } = logins;
+    let standard = Config::default();
+    Config {
+        port,
+        apis: each_api(apis),
+        client_secret,
+        further_scopes: scopes.unwrap_or(standard.further_scopes),
+        login: match login {
+            Some(BrowserLogin::Approve) => Consent::Approve,
+            Some(BrowserLogin::Ask) => Consent::Ask,
+            Some(BrowserLogin::Deny) => Consent::Deny,
+            None if on_terminal => Consent::Ask,
+            None => Consent::Approve,
+        },
+        redirect_uris: redirect_uris.into_iter().collect(),
+        device_code_ttl_ms: device_code_ttl_ms.unwrap_or(standard.device_code_ttl_ms),
+        device_interval_ms: device_interval_ms.unwrap_or(standard.device_interval_ms),
+        dpop,
+        access_ttl_ms: tokens.access_ttl_ms.unwrap_or(standard.access_ttl_ms),
+        announced_expires_in: announced(tokens.announced_expires_in.as_deref()),
+        rotation: if tokens.no_rotate { Rotation::None } else { Rotation::Rotate },
+        reuse_detection: !tokens.no_reuse_detection,
+        grace: tokens.grace,
+        clock_offset_ms: clock_offset_ms.unwrap_or(standard.clock_offset_ms),
+        faults: tokens.faults,
+        always_fault: tokens.always_fault,
+        ..standard
     }
-    if let Some(ttl) = asked.access_ttl {
-        config.access_ttl_ms = ttl;
-    }
-    config.announced_expires_in = match asked.announced_expires_in.as_deref() {
+}
+
+fn announced(expires_in: Option<&str>) -> AnnouncedExpiresIn {
+    match expires_in {
         None => AnnouncedExpiresIn::Truth,
         Some("absent") => AnnouncedExpiresIn::Absent,
         Some(text) => {
             let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
             AnnouncedExpiresIn::Value(value)
         }
-    };
-    if asked.no_rotate {
-        config.rotation = Rotation::None;
     }
-    config.reuse_detection = !asked.no_reuse_detection;
-    config.grace = asked.grace;
-    config.faults = asked.faults;
-    config.always_fault = asked.always_fault;
-    config.client_secret = asked.client_secret;
-    let names = if asked.apis.is_empty() { vec!["api".to_owned()] } else { asked.apis };
-    let rejection = rejection(asked.rejection);
-    let api = |name| ApiConfig::named(name).rejection(rejection.clone());
-    config.apis = names.into_iter().map(api).collect();
-    Ok(config)
+}
+
+fn each_api(asked: Apis) -> Vec<ApiConfig> {
+    let Apis { names, rejection: form, demand, minimum_age_ms, resource_metadata } = asked;
+    let names = if names.is_empty() { vec!["api".to_owned()] } else { names };
+    let api = |name| ApiConfig {
+        rejection: rejection(form),
+        demand: demand.clone(),
+        minimum_age_ms: minimum_age_ms.unwrap_or_default(),
+        resource_metadata,
+        ..ApiConfig::named(name)
+    };
+    names.into_iter().map(api).collect()
 }
 
 fn rejection(form: RejectionForm) -> Rejection {
@@ -92,19 +124,8 @@ fn rejection(form: RejectionForm) -> Rejection {
         RejectionForm::InsufficientScope => Rejection::InsufficientScope,
         RejectionForm::StepUp => Rejection::StepUp,
         RejectionForm::RateLimited => Rejection::RateLimited { retry_after: None },
+        RejectionForm::OkFalse => Rejection::OkFalse,
     }
-}
-
-/// `30s`, or with what a replay gets, `latest:30s`.
-pub(crate) fn grace(text: &str) -> Result<Grace, &'static str> {
-    let (kind, length) = match text.split_once(':') {
-        None => (GraceKind::default(), text),
-        Some(("same", length)) => (GraceKind::Same, length),
-        Some(("siblings", length)) => (GraceKind::Siblings, length),
-        Some(("latest", length)) => (GraceKind::Latest, length),
-        Some(_) => return Err("the kind of a grace is same, siblings or latest"),
-    };
-    Ok(Grace { ms: millis(length)?, kind })
 }
 
 fn not_started(error: &StartError) -> Failure {
@@ -133,16 +154,4 @@ async fn interrupted() -> Result<(), Failure> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await.map_err(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_grace_has_a_length_and_perhaps_a_kind() {
-        assert_eq!(grace("30s"), Ok(Grace { ms: 30_000, kind: GraceKind::Same }));
-        assert_eq!(grace("latest:500ms"), Ok(Grace { ms: 500, kind: GraceKind::Latest }));
-        assert!(grace("later:1s").is_err() && grace("latest:").is_err());
-    }
 }

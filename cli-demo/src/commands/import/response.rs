@@ -36,7 +36,7 @@ pub(super) fn grant(response: &Secret, profile: Option<&Profile>) -> Result<Gran
     let reading = read_token_reply(&reply, profile);
     match reading.answer {
         // What a refresh brings is kept whatever it looks like; what a person gives is checked.
-        Answer::Granted(grant) if grant.refresh_token.as_ref().is_some_and(|t| !is_text(t)) => {
+        Answer::Granted(_) if has_unfit_refresh_token(response) => {
             Err(Failure::usage("`refresh_token` has characters that no token has")
                 .remedy("give the token response as the authorization server wrote it"))
         }
@@ -49,6 +49,14 @@ pub(super) fn grant(response: &Secret, profile: Option<&Profile>) -> Result<Gran
             ))
         }
     }
+}
+
+/// Whether the refresh token is one that no request could carry. The reader drops such a one, or
+/// what is wrong at its end, for the old one is better than none; here there is no old one.
+fn has_unfit_refresh_token(response: &Secret) -> bool {
+    let value: Value = serde_json::from_str(response.expose()).unwrap_or_default();
+    let token = value["refresh_token"].as_str();
+    token.is_some_and(|token| !is_text(&Secret::new(token.to_owned())))
 }
 
 /// Visible ASCII alone (RFC 6749 appendix A.17).
