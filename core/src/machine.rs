@@ -20,6 +20,7 @@ mod watch;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use edges::{Edge, edges};
@@ -89,8 +90,8 @@ pub struct Machine {
     before: Access,
     /// Origins whose acceptance is not saved yet.
     accepted: Vec<Origin>,
-    /// The generation that this process asked for with the claims that an API wanted.
-    claims_granted: Option<u64>,
+    /// The claims that an API wants of the next token.
+    claims_wanted: Option<String>,
     /// Whether a refused refresh token is to be tried once more.
     reconsider: bool,
     /// A grant in use that could not be saved yet.
@@ -164,7 +165,7 @@ impl Machine {
             refused: (TokenId::default(), Vec::new()),
             before: Access::None,
             accepted: Vec::new(),
-            claims_granted: None,
+            claims_wanted: None,
             reconsider: false,
             unsaved: None,
             rolled_back: false,
@@ -307,7 +308,7 @@ impl Machine {
     }
 
     /// Why a login is needed, as far as the facts say.
-    fn login_reason(&self) -> (LoginReason, Option<alloc::string::String>) {
+    fn login_reason(&self) -> (LoginReason, Option<String>) {
         match self.record.as_ref().map(|record| &record.refresh) {
             None => (LoginReason::NotLoggedIn, None),
             Some(Refresh::Dead { reason, code, .. }) => (*reason, code.clone()),

@@ -101,6 +101,9 @@ pub struct Slot {
     /// Its scope, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Whether it was asked for with claims that an API wanted.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub with_claims: bool,
     /// What servers have said of it.
     pub access: Access,
     /// Fields of other versions.
@@ -134,6 +137,7 @@ impl Slot {
             obtained_at,
             lifetime_ms: grant.expires_in.map(millis),
             scope: grant.scope.clone(),
+            with_claims: false,
             access,
             unknown: BTreeMap::new(),
         }

@@ -99,6 +99,8 @@ pub struct World {
     processes: Vec<Process>,
     /// Origins that reject every token, and how.
     pub rejecting: BTreeMap<Origin, Strength>,
+    /// The claims that a rejecting origin wants of the next token.
+    pub claims: Option<String>,
     /// Origins that accept every token.
     pub accepting: Vec<Origin>,
     /// What the APIs were sent: who, and which generation.
@@ -128,6 +130,7 @@ impl World {
             unlockable: false,
             processes: Vec::new(),
             rejecting: BTreeMap::new(),
+            claims: None,
             accepting: Vec::new(),
             sent: Vec::new(),
             saves: 0,
@@ -504,7 +507,8 @@ impl World {
         match verdict {
             Verdict::Accepted => self.tell(process, Input::Accepted { id, origin }),
             Verdict::Rejected(strength) => {
-                self.tell(process, Input::Rejected { id, origin, strength, claims: None });
+                let claims = self.claims.clone();
+                self.tell(process, Input::Rejected { id, origin, strength, claims });
             }
             Verdict::Silent => {}
         }

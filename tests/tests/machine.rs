@@ -378,6 +378,49 @@ fn an_api_that_flips_stays_within_the_budget() {
     assert!(u64::from(w.server.requests) <= 30 + hours + 1, "{} in {hours} min", w.server.requests);
 }
 
+/// Token requests in an hour of four processes that all call an API which rejects every token.
+fn rejected_everywhere(claims: Option<&str>) -> u32 {
+    let mut w = World::new(Kind::Strict);
+    let processes: Vec<_> = (0..4).map(|_| w.start(Policy::default())).collect();
+    let x = origin("x");
+    w.rejecting.insert(x.clone(), Strength::Strong);
+    w.claims = claims.map(str::to_owned);
+    for _ in 0..3_600 {
+        let sent: Vec<_> = processes.iter().map(|p| (*p, w.send(*p, &x))).collect();
+        for (p, answer) in sent {
+            match answer {
+                Some((id, verdict)) => w.report(p, &x, id, verdict),
+                None => w.tell(p, Input::Wanted { origin: x.clone() }),
+            }
+        }
+        w.pass(Duration::from_secs(1));
+    }
+    w.server.requests
+}
+
+#[test]
+fn an_api_that_rejects_everything_costs_many_processes_no_more_than_one() {
+    let requests = rejected_everywhere(None);
+    assert!(requests <= 10, "{requests} token requests");
+}
+
+#[test]
+fn claims_that_no_token_satisfies_cost_many_processes_no_more_than_one() {
+    let requests = rejected_everywhere(Some("{}"));
+    assert!(requests <= 12, "{requests} token requests");
+}
+
+#[test]
+fn a_logout_that_cannot_be_saved_yet_keeps_nobody_busy() {
+    let (mut w, p) = start(Kind::Strict);
+    w.fail_saves(p, StoreFault::Full, false, false);
+    w.tell(p, Input::LoggedOut);
+    // It is tried again later; the world gives up on a machine that spins meanwhile.
+    reject_now(&mut w, p);
+    w.pass(MINUTE);
+    assert_eq!((w.server.requests, w.stored().unwrap().is_logged_out()), (0, true));
+}
+
 #[test]
 fn a_bare_401_of_one_origin_cools_down_for_an_hour() {
     let mut w = World::empty(Kind::Strict);

@@ -118,7 +118,11 @@ impl Machine {
             let policy = &self.policy;
             record.budget = record.budget.debited(policy.burst, policy.refill, self.now);
         }
-        Current::of(record).granted(grant, asked.asked_at, self.now)
+        let step = Current::of(record).granted(grant, asked.asked_at, self.now);
+        if let Some(slot) = record.slots.get_mut(&0) {
+            slot.with_claims = asked.for_claims;
+        }
+        step
     }
 
     /// Drops the grant that is in use and not saved.

@@ -110,6 +110,8 @@ pub(super) struct Asked {
     /// ever in doubt.
     pub(super) sent: Option<Secret>,
     pub(super) claims: Option<String>,
+    /// Whether it was begun with claims, sent or not.
+    pub(super) for_claims: bool,
     pub(super) client: Box<Client>,
     pub(super) subject: Option<String>,
     /// Just before the last try was sent.
@@ -336,7 +338,7 @@ impl Machine {
 
     /// A grant is saved, unless it is for somebody else.
     fn granted(&mut self, asked: Asked, grant: Grant) {
-        self.claims_granted = asked.claims.as_ref().map(|_| asked.generation + 1);
+        self.claims_wanted = None;
         let stranger = match (&asked.subject, &grant.subject) {
             (Some(ours), Some(theirs)) => ours != theirs,
             (None, _) | (_, None) => false,
@@ -529,6 +531,7 @@ impl Machine {
         let by_token = candidate.record.client.renewal == Renewal::RefreshToken;
         let sent = candidate.record.refresh_token.clone().filter(|_| by_token);
         let claims = self.claims.iter().rev().find_map(|claim| claim.claims.clone());
+        self.claims_wanted = claims.or(self.claims_wanted.take());
         let crash = open.is_some();
         let in_doubt = match candidate.record.refresh {
             Refresh::InDoubt { since } => Some(since),
@@ -549,7 +552,8 @@ impl Machine {
             generation: candidate.record.generation,
             nonce,
             sent,
-            claims,
+            claims: self.claims_wanted.clone(),
+            for_claims: self.claims_wanted.is_some(),
             client: Box::new(candidate.record.client.clone()),
             subject: candidate.record.subject.clone(),
             asked_at: now,
@@ -674,16 +678,20 @@ impl Machine {
         attempt.failed = true;
         let now = self.now;
         let spends = attempt.asked.sent.is_some();
+        if failure.applied == Applied::PerhapsLater {
+            self.remember_late(attempt.asked.clone());
+        }
+        // Claims that the server does not take are one API's matter, and no other's.
+        let not_taken = matches!(failure.cause, Cause::ClientMisconfigured | Cause::UnknownError)
+            && attempt.asked.claims.take().is_some();
         let delay = match failure.applied {
+            Applied::No if not_taken => Some(Duration::ZERO),
             Applied::Perhaps | Applied::PerhapsLater if !spends => {
                 self.delay_of_next_try(&mut attempt, &failure)
             }
             Applied::No => self.delay_of_next_try(&mut attempt, &failure),
             Applied::Perhaps | Applied::PerhapsLater => {
                 attempt.doubt.get_or_insert(now);
-                if failure.applied == Applied::PerhapsLater {
-                    self.remember_late(attempt.asked.clone());
-                }
                 let at_once = failure.applied == Applied::Perhaps
                     && attempt.replays > 0
                     && self.may_replay_now(attempt.need);

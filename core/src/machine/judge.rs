@@ -149,9 +149,14 @@ impl Machine {
         let active = old.as_ref().filter(|mark| mark.until > now);
         let seen = claim.ground == Ground::Seen;
         // Claims that the current token was not asked for are no matter of audience or scope.
-        let unasked = claim.claims.is_some() && self.claims_granted != Some(claim.id.generation);
-        let still =
-            seen && !unasked && active.is_some_and(|m| m.rejected.generation < claim.id.generation);
+        let asked = record.slot().is_some_and(|slot| slot.with_claims);
+        let unasked = claim.claims.is_some() && !asked;
+        // Another process may have judged the same generation already.
+        let before = |mark: &&Mark| {
+            let (marked, claimed) = (mark.rejected.generation, claim.id.generation);
+            marked < claimed || (mark.still && marked == claimed)
+        };
+        let still = seen && !unasked && active.filter(before).is_some();
         let cooling_until = active.filter(|mark| mark.still).map(|mark| mark.until);
         let streak = old.as_ref().map_or(0, |mark| mark.streak) + u32::from(seen);
         let rejections_in_a_row = streak.saturating_sub(1).max(1);
@@ -234,6 +239,7 @@ impl Machine {
     pub(super) fn forget_reports(&mut self) {
         self.claims.clear();
         self.accepted.clear();
+        self.claims_wanted = None;
         self.reconsider = false;
     }
 

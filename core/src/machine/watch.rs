@@ -25,7 +25,7 @@ impl Machine {
     /// Whether there is something to do that needs the lease, and nothing delays it.
     pub(super) fn need(&self, now: Timestamp) -> Option<Need> {
         let record = self.record.as_ref()?;
-        if self.trouble.is_some_and(|trouble| trouble.until > now) {
+        if self.trouble.is_some_and(|trouble| trouble.until > now) || self.is_being_replaced() {
             return None;
         }
         if !self.claims.is_empty() || self.rolled_back {

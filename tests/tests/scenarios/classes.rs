@@ -156,6 +156,24 @@ async fn claims_are_asked_for_once_also_right_after_a_refresh_without_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn claims_that_the_authorization_server_does_not_take_are_that_apis_matter() {
+    let scene = Scene::new().await;
+    let line = r#"Bearer error="insufficient_claims", claims="eyJhIjoxfQ""#;
+    scene.api(move |_| challenge(401, line));
+    scene.next([refused("invalid_request")]);
+    let Got::Answer { status, rejected, .. } = scene.call().await else { panic!() };
+    assert_eq!((status, rejected), (401, true));
+    let asked = |body: &String| body.contains("claims=");
+    assert_eq!(scene.network(|n| n.posts.iter().map(asked).collect::<Vec<_>>()), [true, false]);
+    let record = scene.record().await;
+    assert!(record.cool_down.is_none() && record.generation == 2, "the other APIs go on");
+    for _ in 0..100 {
+        assert!(matches!(scene.call().await.error(), AccessError::StillRejected { .. }));
+    }
+    assert_eq!(scene.posts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_was_just_issued_is_given_time_where_the_provider_wants_it() {
     let own = r#"{"name":"own","fresh_token_lag_ms":3000}"#;
     let scene = Scene::with(|client, _| client.profile = Some(own.into())).await;

@@ -115,12 +115,12 @@ async fn rr_05_b_not_valid_yet_keeps_the_token_and_waits() {
         {"json":[{"path":"/error_description","contains":"not valid yet"}]}}]}}"#;
     let scene = Scene::with(|client, _| client.profile = Some(own.into())).await;
     let early = r#"{"error":"invalid_grant","error_description":"refresh token not valid yet"}"#;
-    scene.always(reply(400, early).with("retry-after", "60"));
+    scene.always(reply(400, early).with("retry-after", "120"));
     scene.pass(HOUR - Duration::from_secs(50)).await;
     assert_eq!((scene.posts(), scene.call().await.status()), (1, 200));
     assert_eq!(scene.status().await.state, Some(StateKind::Valid));
     scene.mended();
-    scene.pass(Duration::from_secs(120)).await;
+    scene.pass(Duration::from_secs(240)).await;
     assert_eq!(scene.call().await.status(), 200);
     assert_eq!(scene.stored().await.1.as_deref(), Some("rt-2"));
 }
