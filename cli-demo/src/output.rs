@@ -39,6 +39,14 @@ impl Output {
         settled(written.and_then(|()| out.flush()))
     }
 
+    /// One JSON object of many. False once nobody reads them any more.
+    pub(crate) fn next_object(self, json: &Value) -> Result<bool, Failure> {
+        let mut out = io::stdout().lock();
+        let written = writeln!(out, "{json}").and_then(|()| out.flush());
+        let is_read = !matches!(&written, Err(error) if error.kind() == ErrorKind::BrokenPipe);
+        settled(written).map(|()| is_read)
+    }
+
     /// A part of the answer, byte for byte.
     pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();

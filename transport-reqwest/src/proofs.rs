@@ -20,6 +20,9 @@ const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// reckoned from such a date is behind by what the date leaves out.
 const WHOLE_SECONDS: Duration = Duration::from_secs(1);
 
+/// How many servers' clocks are kept: 16, as many as nonces.
+const CLOCKS: usize = 16;
+
 /// Makes the proofs for servers of one kind, by what these have said. Clones share that.
 #[derive(Clone, Debug)]
 pub(crate) struct Proofs {
@@ -30,8 +33,8 @@ pub(crate) struct Proofs {
 #[derive(Debug, Default)]
 struct Known {
     nonces: Nonces,
-    /// None as long as no server found our clock wrong.
-    clock: Option<ServerClock>,
+    /// Of the servers that found our clock wrong, at most [`CLOCKS`], the newest last.
+    clocks: Vec<(Origin, ServerClock)>,
 }
 
 /// A server's clock, reckoned from one date.
@@ -65,7 +68,8 @@ impl Proofs {
         let proven = {
             let known = self.known();
             let nonce = known.nonces.newest(&origin).map(str::to_owned);
-            Proven { origin, issued_at: known.now(), nonce }
+            let issued_at = known.now(&origin);
+            Proven { origin, issued_at, nonce }
         };
         let (method, url) = (request.method().clone(), target(request.url()));
         let mut proof = Proof::new(method.as_str(), url.as_str(), proven.issued_at);
@@ -91,9 +95,10 @@ impl Proofs {
         // A stored answer tells an old time (RFC 9111 section 5.1).
         let Some(date) = date(headers).filter(|_| !headers.contains_key(AGE)) else { return false };
         let mut known = self.known();
-        let untimely = date < proven.issued_at_second() || date > known.now() + WHOLE_SECONDS;
+        let now = known.now(&proven.origin);
+        let untimely = date < proven.issued_at_second() || date > now + WHOLE_SECONDS;
         if untimely {
-            known.clock = Some(ServerClock { date, at: SystemClocks.steady() });
+            known.set(&proven.origin, ServerClock { date, at: SystemClocks.steady() });
         }
         untimely
     }
@@ -106,11 +111,22 @@ impl Proofs {
 impl Known {
     /// The time for a proof: by the steady clock once a server's date is known, so that a change
     /// of the wall clock changes nothing.
-    fn now(&self) -> Timestamp {
-        match self.clock {
-            Some(ServerClock { date, at }) => date + SystemClocks.steady().saturating_sub(at),
+    fn now(&self, origin: &Origin) -> Timestamp {
+        match self.clocks.iter().find(|(server, _)| server == origin) {
+            Some((_, ServerClock { date, at })) => {
+                *date + SystemClocks.steady().saturating_sub(*at)
+            }
             None => SystemClocks.wall(),
         }
+    }
+
+    /// Goes by this clock for this server, and by no other's.
+    fn set(&mut self, origin: &Origin, clock: ServerClock) {
+        self.clocks.retain(|(server, _)| server != origin);
+        if self.clocks.len() >= CLOCKS {
+            self.clocks.remove(0);
+        }
+        self.clocks.push((origin.clone(), clock));
     }
 }
 
@@ -159,7 +175,7 @@ mod tests {
     }
 
     fn proven(proofs: &Proofs) -> Proven {
-        Proven { origin: api(), issued_at: proofs.known().now(), nonce: None }
+        Proven { origin: api(), issued_at: proofs.known().now(&api()), nonce: None }
     }
 
     fn dated(date: &'static str) -> HeaderMap {
@@ -177,6 +193,10 @@ mod tests {
             assert_eq!(1970 + next.issued_at.as_millis() / (31_557_600 * 1_000), year);
             assert!(!proofs.was_untimely(&next, &dated(date)));
         }
+        // It is that server's clock, and nobody else's.
+        let other = Origin::parse("https://other.example").unwrap();
+        let (before, now) = (SystemClocks.wall(), proofs.known().now(&other));
+        assert!(now >= before && now.since(before) < Duration::from_secs(60));
     }
 
     #[test]
@@ -186,7 +206,7 @@ mod tests {
         let mut stored = dated("Wed, 21 Oct 2015 07:28:00 GMT");
         stored.insert(AGE, HeaderValue::from_static("60"));
         assert!(!proofs.was_untimely(&proven(&proofs), &stored));
-        assert!(proofs.known().clock.is_none());
+        assert!(proofs.known().clocks.is_empty());
     }
 
     #[test]

@@ -107,7 +107,9 @@ fn batch(kind: Kind, profile: Option<&Profile>, output: Output) -> Result<ExitCo
                 json!({ "id": broken.id, "error": broken.why.to_string() })
             }
         };
-        output.object(&said)?;
+        if !output.next_object(&said)? {
+            return Ok(exit.into());
+        }
     }
 }
 

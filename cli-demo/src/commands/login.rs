@@ -13,6 +13,7 @@ use regrant_login::{
     client_credentials, open_browser,
 };
 use regrant_reqwest::TokenClient;
+use regrant_storage::{Entry, KeySource, Name};
 
 use self::server::Server;
 use super::saved::save;
@@ -56,7 +57,12 @@ pub(super) async fn run(login: &Login, context: &Context) -> Result<(), Failure>
     // Whatever cannot be read has nothing that could be revoked.
     let old = store.load(&context.global.account).await.ok().flatten();
     let refresh_token = grant.refresh_token.clone();
-    let saved = save(&store, client, origins, grant, context).await?;
+    let saved = save(&store, client, origins, grant, context).await.inspect_err(|_| {
+        output.note(
+            "the server has logged the user in all the same, and nobody has the tokens: end that \
+             login there if it matters",
+        );
+    })?;
     let old_revoked = match old {
         Some(old) => revoke(&old, refresh_token.as_ref(), output).await?,
         None => None,
@@ -76,6 +82,26 @@ pub(super) async fn run(login: &Login, context: &Context) -> Result<(), Failure>
 /// Nobody logs in for nothing: what would also keep the login from being saved is told first. A
 /// damaged credential, or one of another key, is no such thing, because a login takes its place.
 async fn must_be_savable(store: &Store, account: &str) -> Result<(), Failure> {
+    if !store.is_new()
+        && let Err(error) = store.vault().fingerprinter().await
+    {
+        let others = store.list().await.unwrap_or_default();
+        let is_other =
+            |entry: &Entry| matches!(&entry.name, Name::Account(name) if name != account);
+        let has_others = others.iter().any(is_other);
+        let source = store.recorded().source().map(KeySource::as_str);
+        let is_passphrase = source == Some("passphrase");
+        // The key of a lone credential can be replaced with it; a passphrase is never taken for
+        // another one.
+        match error.kind() {
+            StoreFault::KeyMissing
+            | StoreFault::WrongKeySource
+            | StoreFault::Locked
+            | StoreFault::Unavailable => return Err(error.into()),
+            StoreFault::WrongKey if has_others || is_passphrase => return Err(error.into()),
+            _ => {}
+        }
+    }
     match store.load(account).await {
         Err(error)
             if matches!(

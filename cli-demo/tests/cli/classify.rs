@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use regrant_sandbox::Config;
 use serde_json::{Map, Value, json};
@@ -320,4 +322,18 @@ fn profiles_are_listed_printed_and_checked() {
     fs::write(path, format!("{{\"name\":\"own\"{}}}", " ".repeat(70_000))).unwrap();
     assert!(user.run(["profiles", path]).exits(2).err.contains("64 KiB"));
     user.run(["profiles", "eaten by a dog"]).exits(2);
+}
+
+#[test]
+fn a_batch_whose_reader_has_gone_ends() {
+    let user = User::new(Config::default());
+    let mut command = user.command();
+    command.args(["classify", "--batch", "--kind", "resource"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().unwrap();
+    // More than any pipe holds: the writer is stopped by the end of the reader alone.
+    let sent = (0..1_000_000).try_for_each(|_| input.write_all(b"{\"status\":200}\n"));
+    assert!(sent.is_err(), "it read on");
+    assert!(child.wait().unwrap().success());
 }

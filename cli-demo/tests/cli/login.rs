@@ -244,6 +244,35 @@ fn with_another_key(user: &User) {
 }
 
 #[test]
+fn a_key_that_does_not_open_the_store_is_told_before_anybody_logs_in() {
+    // A mistyped passphrase, which is never taken for a new one.
+    let user = User::new(config());
+    let by = |passphrase: &str| {
+        let mut command = user.handed(passphrase);
+        command.args(["--key", "passphrase-fd:3"]);
+        command
+    };
+    user.import_by(by("first")).exits(0);
+    let asked = user.stats().authorization_requests;
+    let login = |mut command: Command, account: &str| -> Ran {
+        command.args(["login", "--issuer", user.sandbox.issuer_url(), "--account", account]);
+        command.args(["--client-id", "sandbox-client", "--api", user.api(), "--device", "--json"]);
+        command.output().unwrap().into()
+    };
+    for account in ["default", "another"] {
+        assert_eq!(login(by("frist"), account).exits(6).error()["code"], "wrong_key");
+    }
+    // A key file that is gone, of a store that another account needs it for.
+    let other = User::logged_in_on(Kind::Folder, config());
+    fs::remove_file(other.key_file()).unwrap();
+    let error = login(other.command(), "another").exits(6).error();
+    assert_eq!(error["code"], "key_missing");
+    let device = |user: &User| user.stats().device_authorization_requests;
+    assert_eq!((device(&user), device(&other)), (0, 0));
+    assert_eq!(user.stats().authorization_requests, asked);
+}
+
+#[test]
 fn what_could_not_be_saved_is_told_before_anybody_logs_in() {
     let user = User::logged_in_on(Kind::Folder, config());
     fs::remove_file(user.key_file()).unwrap();

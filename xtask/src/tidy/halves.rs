@@ -14,7 +14,7 @@ struct Half {
 /// The sizes are those of `docs/decisions/0007-profiles-are-the-cores.md`: a half that grows past
 /// its own has taken on something that belongs elsewhere.
 const HALVES: [Half; 2] =
-    [Half { name: "machine", most: 3_260 }, Half { name: "protocol", most: 1_950 }];
+    [Half { name: "machine", most: 3_280 }, Half { name: "protocol", most: 1_950 }];
 
 pub(super) fn check(sources: &[Source]) -> Verdict {
     let mut violations = Vec::new();
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(verdict.violations, []);
         assert_eq!(
             verdict.measured,
-            "machine 2 lines of at most 3260, protocol 1 lines of at most 1950"
+            "machine 2 lines of at most 3280, protocol 1 lines of at most 1950"
         );
     }
 

@@ -55,6 +55,7 @@ async fn discovered(http: &Http, issuer: &str) -> Result<ServerMetadata, Failure
 
 /// The one that the user named among those of the API, or the only one.
 fn picked<'s>(servers: &'s [String], issuer: Option<&'s str>) -> Result<&'s str, Failure> {
+    let listed = || shown(&servers.join(", "));
     // A slash at the end is what people add and leave out.
     let same = |server: &&String| {
         issuer.is_some_and(|issuer| server.trim_end_matches('/') == issuer.trim_end_matches('/'))
@@ -63,19 +64,25 @@ fn picked<'s>(servers: &'s [String], issuer: Option<&'s str>) -> Result<&'s str,
         ([], Some(issuer)) => Ok(issuer),
         ([], None) => Err(failure::no_servers()),
         ([only], None) => Ok(only),
-        (several, None) => Err(Failure::usage(format!(
+        (_, None) => Err(Failure::usage(format!(
             "the API takes tokens from several authorization servers: {}",
-            several.join(", ")
+            listed()
         ))
         .remedy("pick one with --issuer")),
         (several, Some(issuer)) => several.iter().find(same).map(String::as_str).ok_or_else(|| {
             Failure::usage(format!(
                 "the API does not take tokens from {issuer:?}, but from {}",
-                several.join(", ")
+                listed()
             ))
             .remedy("pick one of these with --issuer")
         }),
     }
+}
+
+/// What a server wrote, without what could write elsewhere on a terminal.
+fn shown(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !c.is_control() && !turns(*c)).take(2_000).collect()
 }
 
 #[cfg(test)]
