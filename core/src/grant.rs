@@ -97,7 +97,8 @@ pub struct Failure {
     pub applied: Applied,
     /// How long the server asks us to wait.
     pub retry_after: Option<Duration>,
-    /// The error code, where there was one, cleaned and cut like [`Refusal::code`].
+    /// The error code, where there was one that looks like a code, cleaned like
+    /// [`Refusal::code`]. A sentence could quote what was sent.
     pub code: Option<String>,
 }
 

@@ -63,8 +63,9 @@
 //!
 //! No RFC sets any, so these are choices: a token answer of 1 MiB, 64 KiB of an API's body, JSON
 //! 32 levels deep, 16 KiB a header line, 32 challenges with 64 parameters each, a nonce of 1 KiB,
-//! an error code of 256 bytes, a lifetime of ten years, a `Retry-After` of a day. Tokens may be
-//! as long as the answer.
+//! an error code of 256 bytes (one that no table knows, of three words of 48 bytes: a longer one is
+//! a sentence, and could quote what was sent), a lifetime of ten years, a `Retry-After` of a day.
+//! Tokens may be as long as the answer.
 
 mod api;
 mod base64;
@@ -85,6 +86,7 @@ pub use challenge::{Challenge, challenges};
 pub use class::Class;
 pub use profile::{Profile, ProfileError};
 pub use request::{TokenRequest, revocation_request, token_request};
+pub use text::cleaned;
 pub use token::{TokenReading, TokenReply, read_token_reply};
 
 /// The lines of a header, each with its name in whatever case, in the order they came.

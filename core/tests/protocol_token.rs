@@ -530,7 +530,7 @@ fn a_code_is_kept_short_and_fit_to_be_shown() {
         let body = format!(r#"{{"error":"{code}"}}"#);
         failed(&reply(400, &body)).0.code
     };
-    assert_eq!(code(r"new\u001b[31m\u202ecode\r\n").as_deref(), Some("new[31mcode"));
+    assert_eq!(code(r"new\u001b[31m\u202e\u200bcode\r\n\ufeff").as_deref(), Some("new[31mcode"));
     assert_eq!(code("Access Denied").as_deref(), Some("Access Denied"));
     // A sentence, or a token, is no code.
     assert_eq!(code("The refresh token rt-canary has expired"), None);

@@ -1,28 +1,6 @@
 //! Text of servers that people are shown.
 
-/// The longest text of a server that is shown, in bytes: codes and reasons stay below that.
-const MAX_SHOWN: usize = 256;
-
-/// A server's text, fit to be shown: cut, without control characters and without those that turn
-/// the direction of text or cannot be seen.
-pub(crate) fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.trim().chars() {
-        let unseen = matches!(
-            c,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        );
-        if c.is_control() || unseen {
-            continue;
-        }
-        if out.len() + c.len_utf8() > MAX_SHOWN {
-            break;
-        }
-        out.push(c);
-    }
-    out
-}
+pub(crate) use regrant_core::protocol::cleaned as shown;
 
 /// A URL, or what was to be one, fit to be shown: the same, without user and password, and with a
 /// query or a fragment only hinted at.
@@ -44,12 +22,6 @@ pub(crate) fn shown_url(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_shown_turns_nothing_and_hides_nothing() {
-        assert_eq!(shown(" a\u{1b}[2J\u{202e}b\u{200b}\r\nc\u{feff} "), "a[2Jbc");
-        assert_eq!(shown(&"ü".repeat(200)).len(), MAX_SHOWN);
-    }
 
     #[test]
     fn a_url_is_shown_without_what_may_be_secret() {

@@ -17,9 +17,15 @@ pub(super) fn rounded_up(seconds: f64) -> Duration {
     Duration::from_secs(whole.saturating_add(u64::from(seconds > whole as f64)))
 }
 
-/// A server's text, fit to be shown: at most [`MAX_CODE`] bytes, without control characters and
-/// without those that turn the direction of text.
-pub(super) fn cleaned(text: &str) -> String {
+/// A server's text, fit to be shown to people and logged: at most 256 bytes, without control
+/// characters and without those that turn the direction of text or cannot be seen.
+///
+/// ```
+/// use regrant_core::protocol::cleaned;
+///
+/// assert_eq!(cleaned("invalid\u{1b}[31m_grant\u{202e}\u{200b}\r\n"), "invalid[31m_grant");
+/// ```
+pub fn cleaned(text: &str) -> String {
     let mut out = String::new();
     for c in text.trim().chars().filter(|c| is_shown(*c)) {
         if out.len() + c.len_utf8() > MAX_CODE {
@@ -36,6 +42,10 @@ pub(super) fn is_fit(text: &str) -> bool {
 }
 
 fn is_shown(c: char) -> bool {
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !c.is_control() && !turns
+    let unseen = matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !c.is_control() && !unseen
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _, stdin};
 
 use regrant::{Answer, Grant, Secret};
-use regrant_core::protocol::{Headers, Profile, TokenReply, read_token_reply};
+use regrant_core::protocol::{Headers, Profile, TokenReply, cleaned, read_token_reply};
 use serde_json::Value;
 
 use crate::error::Failure;
@@ -77,7 +77,7 @@ fn malformed(response: &Secret, rule: &str) -> String {
         return "the token response is JSON, but not an object".to_owned();
     };
     if let Some(Value::String(code)) = members.get("error") {
-        let code: String = code.chars().filter(|c| !c.is_control()).take(64).collect();
+        let code = cleaned(code);
         return format!("this is an error response ({code}), not a token response");
     }
     match members.get("access_token") {

@@ -1,5 +1,6 @@
 //! Which authorization server a login goes to.
 
+use regrant_core::protocol::cleaned;
 use regrant_login::{Endpoints, Http, ResourceMetadata, ResourceMetadataError, ServerMetadata};
 
 use super::failure;
@@ -55,7 +56,7 @@ async fn discovered(http: &Http, issuer: &str) -> Result<ServerMetadata, Failure
 
 /// The one that the user named among those of the API, or the only one.
 fn picked<'s>(servers: &'s [String], issuer: Option<&'s str>) -> Result<&'s str, Failure> {
-    let listed = || shown(&servers.join(", "));
+    let listed = || servers.iter().map(|url| cleaned(url)).collect::<Vec<_>>().join(", ");
     // A slash at the end is what people add and leave out.
     let same = |server: &&String| {
         issuer.is_some_and(|issuer| server.trim_end_matches('/') == issuer.trim_end_matches('/'))
@@ -79,12 +80,6 @@ fn picked<'s>(servers: &'s [String], issuer: Option<&'s str>) -> Result<&'s str,
     }
 }
 
-/// What a server wrote, without what could write elsewhere on a terminal.
-fn shown(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|c| !c.is_control() && !turns(*c)).take(2_000).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +94,15 @@ mod tests {
         assert!(refused.contains("a.example") && refused.contains("b.example"), "{refused}");
         assert!(picked(&servers, Some("https://evil.example")).is_err());
         assert!(picked(&[], None).is_err());
+    }
+
+    #[test]
+    fn what_the_api_lists_writes_nowhere_else_on_a_terminal() {
+        let servers = ["https://a.example/\u{9b}2J".to_owned(), "https://b\u{202e}".to_owned()];
+        for issuer in [None, Some("https://c.example")] {
+            let refused = picked(&servers, issuer).unwrap_err().to_prose();
+            assert!(refused.contains("https://a.example/2J, https://b"), "{refused}");
+            assert!(!refused.contains(['\u{9b}', '\u{202e}']), "{refused}");
+        }
     }
 }
