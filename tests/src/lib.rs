@@ -1,13 +1,5 @@
-//! A world in virtual time, in which machines are driven through schedules.
-//!
-//! Everything is a plain value and nothing waits: a [`World`] holds one store, one lease, one
-//! authorization server, some APIs and any number of processes, each with a real
-//! [`Machine`](regrant_core::Machine). A test says what happens, in which order.
+//! Tests that cross crates: scenarios, processes, the certified provider. What needs the core alone
+//! is in `regrant-world`, beside this.
 
 #[cfg(doctest)]
 mod readme;
-mod server;
-mod world;
-
-pub use server::{Kind, Server};
-pub use world::{Answered, Hold, World, origin};

@@ -25,6 +25,9 @@ fn is_allowed(arrow: &Arrow) -> bool {
     if matches!(to.as_str(), "regrant-tests" | "xtask" | "regrant-cli") {
         return false;
     }
+    if to == "regrant-world" {
+        return from == "regrant-tests";
+    }
     if *is_dev && matches!(to.as_str(), "regrant-sandbox" | "regrant-storage") {
         return true;
     }
@@ -33,7 +36,8 @@ fn is_allowed(arrow: &Arrow) -> bool {
     let driver = to == "regrant";
     match from.as_str() {
         "regrant-core" | "regrant-sandbox" => false,
-        "regrant-storage" | "regrant-login" => core,
+        // The proofs of the core are built again in seconds after each change of it.
+        "regrant-storage" | "regrant-login" | "regrant-world" => core,
         "regrant" => core || storage,
         "regrant-reqwest" | "regrant-tower" => core || storage || driver,
         "regrant-cli" | "regrant-tests" | "xtask" => true,
@@ -115,6 +119,8 @@ mod tests {
             ("regrant-cli", "regrant-storage-sqlite"),
             ("regrant-cli", "regrant-sandbox"),
             ("regrant-tests", "regrant-reqwest"),
+            ("regrant-tests", "regrant-world"),
+            ("regrant-world", "regrant-core"),
             ("xtask", "regrant-core"),
         ];
         let dev = [
@@ -139,6 +145,8 @@ mod tests {
             arrow("regrant-sandbox", "regrant-core", false),
             arrow("regrant", "regrant-reqwest", true),
             arrow("regrant-cli", "regrant-tests", true),
+            arrow("regrant", "regrant-world", true),
+            arrow("regrant-world", "regrant-storage", false),
             arrow("regrant-reqwest", "xtask", true),
             arrow("a-new-room", "regrant-core", false),
         ];

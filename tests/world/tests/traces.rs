@@ -7,7 +7,7 @@ use regrant_core::{
     Answer, Blocked, Event, Input, LoginReason, Policy, Rotation, StateKind, StoreFault, Strength,
     Use,
 };
-use regrant_tests::{Answered, Hold, Kind, Server, World, origin};
+use regrant_world::{Answered, Hold, Kind, Server, World, origin};
 
 fn policy() -> Policy {
     Policy::default()

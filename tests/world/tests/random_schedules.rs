@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use regrant_core::{Input, LoginReason, Policy, Rotation, StateKind, StoreFault, Strength};
-use regrant_tests::{Answered, Hold, Kind, Server, World, origin};
+use regrant_world::{Answered, Hold, Kind, Server, World, origin};
 
 /// SplitMix64.
 struct Dice(u64);

@@ -7,7 +7,7 @@ use regrant_core::{
     LoginReason, Machine, Mark, Outcome, Output, Policy, Refresh, Rotation, Secret, StoreFault,
     Stored, Strength, Timestamp, Version,
 };
-use regrant_tests::{Answered, Hold, Kind, Server, World, origin};
+use regrant_world::{Answered, Hold, Kind, Server, World, origin};
 
 /// Seconds.
 fn s(n: u64) -> Duration {

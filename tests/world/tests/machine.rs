@@ -9,7 +9,7 @@ use regrant_core::{
     Policy, Record, Refresh, Rotation, StateKind, StoreFault, Strength, Timestamp, TokenId, Use,
     Verdict,
 };
-use regrant_tests::{Answered, Hold, Kind, Server, World, origin};
+use regrant_world::{Answered, Hold, Kind, Server, World, origin};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
