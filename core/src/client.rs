@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::{Secret, at_rest_option};
+use crate::unknown::Unknown;
 
 /// What a refresh needs besides the refresh token. Kept in the record, so that a program that
 /// only finds the record can refresh it.
@@ -46,6 +47,9 @@ pub struct Client {
     /// refused, and the host has a proof signer.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub dpop: bool,
+    /// Fields of other versions.
+    #[serde(flatten, skip_serializing_if = "Unknown::is_none")]
+    pub unknown: Unknown,
 }
 
 /// How a new access token is got.

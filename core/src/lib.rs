@@ -61,6 +61,7 @@ mod record;
 mod secret;
 mod server;
 mod time;
+mod unknown;
 mod version;
 
 pub use client::{Client, ClientAuthentication, Renewal};
@@ -72,6 +73,8 @@ pub use machine::{
     Action, Blocked, Edge, Event, Input, Machine, Next, Outcome, Output, Over, Passage, Policy,
     Stored, Use, View, edges,
 };
+#[cfg(feature = "model")]
+pub use machine::{Canonical, GrantInHand};
 pub use nonces::Nonces;
 pub use origin::{Origin, OriginError};
 pub use reason::{Cause, LoginReason};
@@ -81,4 +84,5 @@ pub use record::{
 pub use secret::Secret;
 pub use server::Rotation;
 pub use time::Timestamp;
+pub use unknown::Unknown;
 pub use version::Version;

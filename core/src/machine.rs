@@ -11,6 +11,8 @@ mod event;
 mod io;
 mod job;
 mod judge;
+#[cfg(feature = "model")]
+mod model;
 mod passage;
 mod policy;
 mod random;
@@ -26,6 +28,8 @@ use alloc::vec::Vec;
 pub use edges::{Edge, edges};
 pub use event::Event;
 pub use io::{Action, Input, Outcome, Output, Over, Stored};
+#[cfg(feature = "model")]
+pub use model::{Canonical, GrantInHand};
 pub use passage::{Next, Passage};
 pub use policy::Policy;
 pub use view::{Blocked, Use, View};
@@ -50,6 +54,10 @@ use crate::time::Timestamp;
 /// lost: a second, since the host answers by the deadline itself.
 const OVERDUE: core::time::Duration = core::time::Duration::from_secs(1);
 
+/// The latest reading that is taken: a hundred years before the end of time, so that whatever is
+/// waited for lies ahead.
+const LATEST: Timestamp = Timestamp::from_millis(u64::MAX - 100 * 365 * 86_400_000);
+
 /// One credential, kept alive.
 ///
 /// # How to drive it
@@ -64,8 +72,10 @@ const OVERDUE: core::time::Duration = core::time::Duration::from_secs(1);
 ///    and tell it with [`handle_input`](Self::handle_input). Go on with 2.
 ///
 /// It never fails: input that is stale or makes no sense is ignored. `now` is the host's clock;
-/// a reading before the last one counts as the last one.
+/// a reading before the last one counts as the last one, and one within a hundred years of the end
+/// of time as the beginning of them.
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 pub struct Machine {
     policy: Policy,
     random: Random,
@@ -147,6 +157,7 @@ impl Machine {
     /// A machine that knows nothing yet. `seed` is random, new for every start of the process:
     /// jitter, and the name by which this process knows its own intents, come from it.
     pub fn new(policy: Policy, seed: [u8; 32], now: Timestamp) -> Self {
+        let now = now.min(LATEST);
         let mut random = Random::new(seed);
         let owner = random.id();
         let spread = u32::try_from(random.word() % 1024).unwrap_or(0);
@@ -196,7 +207,7 @@ impl Machine {
 
     /// Tells the machine what happened, at `now`.
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.min(LATEST));
         match input {
             Input::Accepted { id, origin } => {
                 if !self.on_accepted(id, &origin) {
@@ -299,7 +310,7 @@ impl Machine {
             self.login_told = false;
             return;
         }
-        if self.login_told || !self.claims.is_empty() || self.rereading() {
+        if self.login_told || !self.claims.is_empty() || self.rereading() || self.may_end_login() {
             return;
         }
         self.login_told = true;

@@ -20,6 +20,7 @@ use crate::origin::Origin;
 use crate::reason::LoginReason;
 use crate::secret::{Secret, at_rest, at_rest_option};
 use crate::time::Timestamp;
+use crate::unknown::Unknown;
 
 /// How many superseded incarnations a record remembers, to know a restored backup by them.
 const SUPERSEDED: usize = 8;
@@ -27,7 +28,9 @@ const SUPERSEDED: usize = 8;
 /// One credential: its tokens, and all that is known of them.
 ///
 /// It serializes **in the clear**, tokens included: whoever keeps it seals it. Fields that this
-/// version does not know are kept and written back.
+/// version does not know are kept and written back: those of the record, of the client and of a
+/// slot. An intent, a cool-down, a mark and the budget are written whole by whoever changes them, so
+/// a later version puts what it adds to them beside them, or into another format.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
@@ -78,8 +81,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_by: Option<String>,
     /// Fields of other versions.
-    #[serde(flatten)]
-    pub unknown: BTreeMap<String, serde_json::Value>,
+    #[serde(flatten, skip_serializing_if = "Unknown::is_none")]
+    pub unknown: Unknown,
 }
 
 /// The place of one access token.
@@ -107,8 +110,8 @@ pub struct Slot {
     /// What servers have said of it.
     pub access: Access,
     /// Fields of other versions.
-    #[serde(flatten)]
-    pub unknown: BTreeMap<String, serde_json::Value>,
+    #[serde(flatten, skip_serializing_if = "Unknown::is_none")]
+    pub unknown: Unknown,
 }
 
 /// What a login brings (a grant, and where it may be used).
@@ -139,7 +142,7 @@ impl Slot {
             scope: grant.scope.clone(),
             with_claims: false,
             access,
-            unknown: BTreeMap::new(),
+            unknown: Unknown::default(),
         }
     }
 
@@ -208,7 +211,7 @@ impl Record {
             refresh_expires_at: None,
             refreshed_at: None,
             written_by: None,
-            unknown: BTreeMap::new(),
+            unknown: Unknown::default(),
         }
     }
 

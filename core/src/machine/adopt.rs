@@ -66,16 +66,21 @@ impl Machine {
         }
         self.rolled_back = false;
         let known = ours.token_id();
+        let shown = ours.slot().map(|slot| slot.access_token.clone());
         let same_login = ours.incarnation == record.incarnation;
         self.durable = record.generation;
         let news = match self.unsaved.take() {
             Some(unsaved) => self.with_unsaved(unsaved, record),
             None => record,
         };
-        let newer = !same_login || news.token_id() != known;
-        if newer {
+        // Two processes that redeem one refresh token bring two tokens of one generation.
+        let held = news.slot().map(|slot| &slot.access_token);
+        let same = held.zip(shown.as_ref()).is_some_and(|(held, shown)| held.is(shown));
+        if !same {
             self.forget_reports();
+            self.refused.1.clear();
         }
+        let newer = !same_login || news.token_id() != known || (held.is_some() && !same);
         let generation = news.generation;
         if let Some(record) = self.record.as_mut() {
             Current::of(record).adopted(news);

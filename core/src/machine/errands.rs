@@ -6,6 +6,9 @@
 //! An errand is a change of the record that needs no lease: it is tried over the version that is
 //! known, and where another process was faster, over what that process left.
 
+#[cfg(feature = "model")]
+mod model;
+
 use alloc::boxed::Box;
 use core::time::Duration;
 
@@ -27,6 +30,7 @@ const ROUNDS: u32 = 64;
 
 /// The one load or save that is out.
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 pub(super) enum Lane {
     Idle,
     Busy { id: u64, deadline: Timestamp, whose: Whose, what: What },
@@ -39,6 +43,7 @@ pub(super) enum Whose {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 pub(super) enum What {
     Load,
     Save(Candidate),
@@ -46,6 +51,7 @@ pub(super) enum What {
 
 /// A change of the record that somebody wants.
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 pub(super) struct Errand {
     kind: Kind,
     /// Whether the host waits for an answer.
@@ -61,6 +67,7 @@ pub(super) struct Errand {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 enum Kind {
     Reread,
     Login(Box<Login>),
@@ -69,8 +76,16 @@ enum Kind {
     Configure(Box<Client>),
     Allow(Origin),
     Trust,
-    Keep { asked: Asked, grant: Grant },
-    Finish { asked: Asked, ending: Ending },
+    Keep {
+        asked: Asked,
+        grant: Grant,
+        /// Whether the grant is in use already, as the unsaved one.
+        exposed: bool,
+    },
+    Finish {
+        asked: Asked,
+        ending: Ending,
+    },
 }
 
 /// The tokens of a record and their `token_type_hint`s.
@@ -114,7 +129,7 @@ impl Errand {
     }
 
     pub(super) fn keep(asked: Asked, grant: Grant) -> Self {
-        Self::new(Kind::Keep { asked, grant }, false)
+        Self::new(Kind::Keep { asked, grant, exposed: false }, false)
     }
 
     pub(super) fn finish(asked: Asked, ending: Ending) -> Self {
@@ -123,6 +138,10 @@ impl Errand {
 
     fn is_reread(&self) -> bool {
         matches!(self.kind, Kind::Reread)
+    }
+
+    fn keeps_unsaved(&self) -> bool {
+        matches!(self.kind, Kind::Keep { exposed: true, .. })
     }
 }
 
@@ -163,6 +182,20 @@ impl Machine {
             }
             Lane::Idle => None,
         }
+    }
+
+    /// When the grant that could not be saved is tried again.
+    pub(super) fn saved_again_at(&self) -> Timestamp {
+        let due = self.errands.iter().find(|errand| errand.keeps_unsaved()).map(|e| e.not_before);
+        let due = due.filter(|at| *at > self.now).or(self.lane_overdue_at());
+        due.unwrap_or(self.now + self.policy.store)
+    }
+
+    /// Whether something is on its way to the store after which nobody needs to log in.
+    pub(super) fn may_end_login(&self) -> bool {
+        let ends =
+            |kind: &Kind| matches!(kind, Kind::Keep { .. } | Kind::Login(_) | Kind::Reconsider);
+        self.errands.iter().any(|errand| ends(&errand.kind))
     }
 
     /// When the next errand wants to go on.
@@ -422,16 +455,17 @@ impl Machine {
     }
 
     fn plan_keep(&mut self, over: Over) -> Plan {
-        if self.unsaved.is_some() {
-            // It is in the record already, in use; only the save is missing.
-            return match self.settled() {
+        let Some(Errand { kind: Kind::Keep { asked, grant, exposed }, .. }) = self.errands.front()
+        else {
+            return Plan::Done(Ok(()));
+        };
+        if *exposed {
+            // It is in the record already, in use; only the save is missing. Or it was dropped.
+            return match self.settled().filter(|_| self.unsaved.is_some()) {
                 Some(candidate) => Plan::Save(candidate, over),
                 None => Plan::Done(Ok(())),
             };
         }
-        let Some(Errand { kind: Kind::Keep { asked, grant }, .. }) = self.errands.front() else {
-            return Plan::Done(Ok(()));
-        };
         let (asked, grant) = (asked.clone(), grant.clone());
         let Some((mut candidate, _)) = self.judged() else {
             self.drop_grant(&asked, &grant, true, None);
@@ -580,11 +614,12 @@ impl Machine {
     /// The first errand's save failed, or nobody knows.
     fn errand_unsaved(&mut self, candidate: Option<Candidate>, fault: StoreFault, unknown: bool) {
         let Some(errand) = self.errands.front_mut() else { return };
-        match &errand.kind {
-            Kind::Keep { asked, grant } => {
+        match &mut errand.kind {
+            Kind::Keep { asked, grant, exposed } => {
                 let unsaved = Unsaved { fault, asked: asked.clone(), grant: grant.clone() };
-                let first = self.unsaved.is_none();
+                let first = !*exposed && self.unsaved.is_none();
                 if let (true, Some(candidate)) = (first, candidate) {
+                    *exposed = true;
                     self.unsaved = Some(unsaved);
                     self.expose(candidate);
                     self.tell(Event::NotSaved { fault });
@@ -662,7 +697,7 @@ impl Machine {
 
     /// The store did not do what it was asked.
     pub(super) fn fail_store(&mut self, fault: StoreFault) {
-        let streak = self.trouble.map_or(0, |trouble| trouble.streak) + 1;
+        let streak = self.trouble.map_or(0, |trouble| trouble.streak).saturating_add(1);
         let delay = Duration::from_secs(1) * (1 << (streak - 1).min(5));
         let until = self.now + delay;
         let news = self.trouble.is_none_or(|trouble| trouble.fault != fault);

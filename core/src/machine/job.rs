@@ -3,6 +3,9 @@
 //! The file is long because a job is one thing that is read from top to bottom: each step says
 //! what the next one is, and apart they would say it less clearly.
 
+#[cfg(feature = "model")]
+mod model;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::time::Duration;
@@ -27,6 +30,7 @@ const ROUNDS: u32 = 32;
 
 /// What this process is doing about the credential.
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 pub(super) enum Job {
     Idle,
     /// The lease is asked for.
@@ -143,6 +147,7 @@ impl Asked {
 
 /// One attempt: all tries under one intent.
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 pub(super) struct Attempt {
     asked: Asked,
     need: Need,
@@ -786,7 +791,7 @@ pub(super) fn end_of(
     };
     let streak = record.cool_down.as_ref().map_or(0, |old| old.streak);
     let replay_due = doubt.is_some() && asked.intent_deadline > now;
-    let streak = if replay_due { streak } else { streak + 1 };
+    let streak = if replay_due { streak } else { streak.saturating_add(1) };
     let until = match (failure.retry_after, failure.cause) {
         // A server that always says "at once" is left alone for longer all the same.
         (Some(length), _) if *ahead => now + length.min(policy.retry_after_cap),
@@ -798,6 +803,8 @@ pub(super) fn end_of(
         (None, _) if replay_due => asked.intent_deadline,
         (None, _) => now + policy.cool_down_after(policy.cool_down, streak),
     };
+    // What the server asks for shortens nothing: its own request may still be under way.
+    let until = if replay_due { until.max(asked.intent_deadline) } else { until };
     let cool_down = CoolDown {
         until,
         cause: failure.cause,

@@ -1,5 +1,8 @@
 //! Rejections: whose matter they are, judged on the re-read record.
 
+#[cfg(feature = "model")]
+mod model;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -47,8 +50,11 @@ impl Machine {
         claims: Option<String>,
     ) -> bool {
         let Some(record) = self.record.as_ref() else { return false };
-        if id != record.token_id() || !record.origins.contains(&origin) || self.refused_at(&origin)
-        {
+        let gone = record.slot().is_none();
+        if gone || id != record.token_id() || !record.origins.contains(&origin) {
+            return false;
+        }
+        if self.refused_at(&origin) {
             return false;
         }
         self.tell(Event::Rejected { id, origin: origin.clone(), strength });
@@ -59,7 +65,9 @@ impl Machine {
     /// Somebody outside says that this origin rejected the token.
     pub(super) fn on_disowned(&mut self, id: TokenId, origin: Origin) {
         let Some(record) = self.record.as_ref() else { return };
-        let known = record.origins.contains(&origin) && !self.refused_at(&origin);
+        let known = record.slot().is_some()
+            && record.origins.contains(&origin)
+            && !self.refused_at(&origin);
         if id == record.token_id() && known {
             let strength = Strength::Strong;
             self.claim(Claim { origin, id, strength, ground: Ground::Heard, claims: None });
@@ -158,7 +166,7 @@ impl Machine {
         };
         let still = seen && !unasked && active.filter(before).is_some();
         let cooling_until = active.filter(|mark| mark.still).map(|mark| mark.until);
-        let streak = old.as_ref().map_or(0, |mark| mark.streak) + u32::from(seen);
+        let streak = old.as_ref().map_or(0, |mark| mark.streak).saturating_add(u32::from(seen));
         let rejections_in_a_row = streak.saturating_sub(1).max(1);
         let until = match claim.ground {
             // A demand renews the mark, so that a rejection of the next token is the origin's own

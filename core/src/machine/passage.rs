@@ -1,5 +1,8 @@
 //! One request's passage: sent, rejected, replayed. Every transport shares this policy.
 
+#[cfg(feature = "model")]
+mod model;
+
 use core::time::Duration;
 
 use crate::grant::Verdict;

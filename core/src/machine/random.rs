@@ -10,6 +10,9 @@ use crate::id::Id;
 pub(crate) struct Random {
     state: u64,
     stream: u64,
+    /// Without jitter, this is the name of the process, and names are this and a counter.
+    #[cfg(feature = "model")]
+    plain: Option<u64>,
 }
 
 fn mixed(mut z: u64) -> u64 {
@@ -27,7 +30,18 @@ impl Random {
                 mixed(state.rotate_left(17).wrapping_add(u64::from_le_bytes(word)))
             })
         };
-        Self { state: folded(0x9e37_79b9_7f4a_7c15), stream: folded(0xd1b5_4a32_d192_ed03) }
+        Self {
+            state: folded(0x9e37_79b9_7f4a_7c15),
+            stream: folded(0xd1b5_4a32_d192_ed03),
+            #[cfg(feature = "model")]
+            plain: None,
+        }
+    }
+
+    /// Every length is the shortest, and names are `number` and a counter.
+    #[cfg(feature = "model")]
+    pub(crate) fn without_jitter(number: u64) -> Self {
+        Self { state: 0, stream: 0, plain: Some(number) }
     }
 
     pub(crate) fn word(&mut self) -> u64 {
@@ -37,12 +51,23 @@ impl Random {
 
     /// Anything from zero to `length`: full jitter.
     pub(crate) fn within(&mut self, length: Duration) -> Duration {
+        #[cfg(feature = "model")]
+        if self.plain.is_some() {
+            return Duration::ZERO;
+        }
         let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(self.word() % millis.saturating_add(1))
     }
 
     pub(crate) fn id(&mut self) -> Id {
         let mut bytes = [0; 16];
+        #[cfg(feature = "model")]
+        if let Some(number) = self.plain {
+            self.state += 1;
+            bytes[..8].copy_from_slice(&number.to_le_bytes());
+            bytes[8..].copy_from_slice(&self.state.to_le_bytes());
+            return Id(bytes);
+        }
         bytes[..8].copy_from_slice(&self.word().to_le_bytes());
         bytes[8..].copy_from_slice(&self.word().to_le_bytes());
         Id(bytes)

@@ -246,8 +246,7 @@ impl Machine {
     fn stuck(&self, record: &Record) -> Option<Option<(Blocked, Timestamp)>> {
         let now = self.now;
         if let Some(unsaved) = &self.unsaved {
-            let retry_at = self.errands_at().unwrap_or(now);
-            return Some(Some((Blocked::Store(unsaved.fault), retry_at)));
+            return Some(Some((Blocked::Store(unsaved.fault), self.saved_again_at())));
         }
         if let Some(trouble) = self.trouble.filter(|trouble| trouble.until > now) {
             return Some(Some((Blocked::Store(trouble.fault), trouble.until)));

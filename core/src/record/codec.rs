@@ -178,11 +178,13 @@ mod tests {
         let text = core::str::from_utf8(&record().encode()).unwrap().to_string();
         let newer = text.replacen('{', "{\"colour\":{\"deep\":[1,2]},", 1);
         let newer = newer.replace("\"token_type\"", "\"shade\":7,\"token_type\"");
+        let newer = newer.replace("\"client_id\"", "\"tint\":\"red\",\"client_id\"");
         let back = Record::decode(newer.as_bytes()).unwrap();
         let again = back.encode();
         let again = core::str::from_utf8(&again).unwrap();
         assert!(again.contains("\"colour\":{\"deep\":[1,2]}"), "{again}");
         assert!(again.contains("\"shade\":7"), "{again}");
+        assert!(again.contains("\"tint\":\"red\""), "{again}");
     }
 
     #[test]
