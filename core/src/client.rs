@@ -47,6 +47,10 @@ pub struct Client {
     /// refused, and the host has a proof signer.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub dpop: bool,
+    /// Where a token comes from that cannot be renewed, as its user knows the place: the name of an
+    /// environment variable, of a file. Told when it is rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Fields of other versions.
     #[serde(flatten, skip_serializing_if = "Unknown::is_none")]
     pub unknown: Unknown,

@@ -80,6 +80,8 @@ pub struct Machine {
     policy: Policy,
     random: Random,
     owner: Id,
+    /// The host's name, as the records say it that this process writes.
+    host: Option<String>,
     /// This process's share of the leeway's jitter, in 1024ths.
     spread: u32,
     now: Timestamp,
@@ -126,8 +128,8 @@ pub struct Machine {
     /// No refresh ahead of need before this.
     quiet_until: Timestamp,
     reread_at: Timestamp,
-    /// Stored stamps of other clocks, and what each counts as since it was first read.
-    strange: Vec<(Timestamp, Timestamp)>,
+    /// Stored stamps of other clocks.
+    strange: Vec<Strange>,
     stopping: bool,
     stopped: bool,
     login_told: bool,
@@ -135,6 +137,15 @@ pub struct Machine {
     next_id: u64,
     out: VecDeque<Output>,
     view: View,
+}
+
+/// A stored stamp that is further ahead than its own greatest length, and what it counts as since
+/// it was first read.
+#[derive(Clone, Copy, Debug)]
+struct Strange {
+    raw: Timestamp,
+    most: core::time::Duration,
+    counts_as: Timestamp,
 }
 
 /// A grant that is in use and not saved.
@@ -166,6 +177,7 @@ impl Machine {
             policy,
             random,
             owner,
+            host: None,
             spread,
             now,
             loaded: false,
@@ -239,6 +251,12 @@ impl Machine {
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
         self.rebuild_view();
+    }
+
+    /// Names the host: whoever finds the record of a grant or a login elsewhere can tell a copy by
+    /// it.
+    pub fn set_host(&mut self, name: String) {
+        self.host = Some(name);
     }
 
     /// The next thing the machine wants. Drain it until [`Output::Timeout`].

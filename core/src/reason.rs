@@ -62,6 +62,8 @@ named! {
         Refused = "refused",
         /// The authorization server says that the refresh token was used before.
         ReuseDetected = "reuse_detected",
+        /// The refresh token came from another host, and is refused here: the copy there went on.
+        LineageForked = "lineage_forked",
         /// A new refresh token was lost on its way here, and the old one is refused.
         RotationLost = "rotation_lost",
         /// The user must act at the authorization server.
@@ -78,8 +80,12 @@ named! {
 named! {
     /// Why a token request brought neither a grant nor a refusal.
     Cause {
-        /// Nothing was sent: no network, no name, no connection, no TLS.
+        /// Nothing was sent: no network, no connection.
         Unreachable = "unreachable",
+        /// Nothing was sent: the server's name does not resolve.
+        NameUnresolved = "name_unresolved",
+        /// Nothing was sent: TLS failed, over a certificate, a clock or a proxy.
+        TlsFailed = "tls_failed",
         /// The server said that it cannot serve now.
         Unavailable = "unavailable",
         /// The server asked for fewer requests.

@@ -77,7 +77,7 @@ pub struct Record {
     /// When the last grant came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refreshed_at: Option<Timestamp>,
-    /// Which host wrote this.
+    /// Which host brought these tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_by: Option<String>,
     /// Fields of other versions.

@@ -40,8 +40,9 @@ pub fn is_unlockable(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        // A network file system whose lock service is away answers NOLCK.
-        let unlockable = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP];
+        // A network file system whose lock service is away answers NOLCK; some that know no locks
+        // say that an open file is none.
+        let unlockable = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::BADF];
         if Errno::from_io_error(error).is_some_and(|errno| unlockable.contains(&errno)) {
             return true;
         }
@@ -58,7 +59,7 @@ mod tests {
         assert!(is_unlockable(&ErrorKind::Unsupported.into()));
         assert!(!is_unlockable(&ErrorKind::PermissionDenied.into()));
         #[cfg(unix)]
-        for errno in [rustix::io::Errno::NOLCK, rustix::io::Errno::NOSYS] {
+        for errno in [rustix::io::Errno::NOLCK, rustix::io::Errno::NOSYS, rustix::io::Errno::BADF] {
             assert!(is_unlockable(&errno.into()), "{errno:?}");
         }
     }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::states::Current;
-use super::{Action, Event, Machine, Over, Stored, Unsaved};
+use super::{Action, Event, Machine, Over, Stored, Strange, Unsaved};
 use crate::grant::Grant;
 use crate::machine::job::Asked;
 use crate::record::{Record, Refresh};
@@ -127,7 +127,13 @@ impl Machine {
         if let Some(slot) = record.slots.get_mut(&0) {
             slot.with_claims = asked.for_claims;
         }
+        record.written_by.clone_from(&self.host);
         step
+    }
+
+    /// Whether the tokens of this record were brought by another host.
+    pub(super) fn is_foreign(&self, record: &Record) -> bool {
+        matches!((&record.written_by, &self.host), (Some(theirs), Some(ours)) if theirs != ours)
     }
 
     /// Drops the grant that is in use and not saved.
@@ -174,31 +180,33 @@ impl Machine {
         let (now, policy) = (self.now, &self.policy);
         let known = core::mem::take(&mut self.strange);
         let strange = &mut self.strange;
-        // From the first reading on: a stamp that is read again must not start anew.
-        let mut ahead = |stamp: &mut Timestamp, most: Duration| {
-            if *stamp > now + most {
-                let raw = *stamp;
-                let first = known.iter().find_map(|(old, first)| (*old == raw).then_some(*first));
-                *stamp = first.unwrap_or(now + most).clamped(now, most);
-                strange.push((raw, *stamp));
+        // From the first reading on: a stamp that is read again must not start anew, also once the
+        // clock has come near it. What it counts as depends on its greatest length too.
+        let mut counted = |stamp: &mut Timestamp, most: Duration| {
+            let same = |old: &&Strange| old.raw == *stamp && old.most == most;
+            let first = known.iter().find(same).map(|old| old.counts_as);
+            if first.is_none() && *stamp <= now + most {
+                return;
             }
+            let counts_as = first.unwrap_or(now + most);
+            strange.push(Strange { raw: *stamp, most, counts_as });
+            *stamp = counts_as;
         };
-        let past = |stamp: &mut Timestamp| *stamp = (*stamp).min(now);
         if let Some(slot) = record.slots.get_mut(&0) {
-            past(&mut slot.obtained_at);
+            counted(&mut slot.obtained_at, Duration::ZERO);
         }
         if let Some(intent) = &mut record.attempt {
-            ahead(&mut intent.at, Duration::ZERO);
-            ahead(&mut intent.deadline, policy.intent());
+            counted(&mut intent.at, Duration::ZERO);
+            counted(&mut intent.deadline, policy.intent());
         }
         if let Some(cool_down) = &mut record.cool_down {
-            ahead(&mut cool_down.until, policy.retry_after_cap.max(policy.cool_down_cap));
+            counted(&mut cool_down.until, policy.retry_after_cap.max(policy.cool_down_cap));
         }
         for mark in &mut record.marks {
-            ahead(&mut mark.until, policy.weak_cool_down.max(policy.cool_down_cap));
+            counted(&mut mark.until, policy.weak_cool_down.max(policy.cool_down_cap));
         }
         if let Refresh::Dead { at, .. } | Refresh::InDoubt { since: at } = &mut record.refresh {
-            past(at);
+            counted(at, Duration::ZERO);
         }
     }
 }

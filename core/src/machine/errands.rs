@@ -354,7 +354,8 @@ impl Machine {
                 if self.record.as_ref().is_some_and(|r| r.incarnation == login.incarnation) {
                     return Plan::Done(Ok(()));
                 }
-                let record = Record::login(login, self.record.as_ref());
+                let mut record = Record::login(login, self.record.as_ref());
+                record.written_by.clone_from(&self.host);
                 Plan::Save(self.replacing(record, log_in), over)
             }
             Kind::Logout => self.plan_logout(over),
@@ -404,14 +405,16 @@ impl Machine {
     }
 
     fn plan_logout(&mut self, over: Over) -> Plan {
-        let Some(old) = self.record.as_ref() else {
-            if over == Over::Damaged {
-                // Whose record it was cannot be read; the store knows what stood in the clear.
-                let end = Record::logged_out(crate::id::Id([0; 16]), 0, self.now);
-                return Plan::Save(self.replacing(end, log_out), over);
+        if over == Over::Damaged {
+            // Whose record it was cannot be read, and may be a login that was never seen here.
+            let mut end = Record::logged_out(crate::id::Id([0; 16]), 0, self.now);
+            if let Some(old) = &self.record {
+                end.superseded.clone_from(&old.superseded);
+                end.supersede(old.incarnation);
             }
-            return Plan::Done(Ok(()));
-        };
+            return Plan::Save(self.replacing(end, log_out), over);
+        }
+        let Some(old) = self.record.as_ref() else { return Plan::Done(Ok(())) };
         if old.is_logged_out() && !self.rolled_back {
             let taken = self.errands.front_mut().and_then(|errand| errand.taken.take());
             if let Some((client, tokens)) = taken {

@@ -120,6 +120,8 @@ pub(super) struct Asked {
     pub(super) subject: Option<String>,
     /// Just before the last try was sent.
     pub(super) asked_at: Timestamp,
+    /// Whether another host brought what it was made of.
+    pub(super) is_copied: bool,
     /// Further tries, which the attempt's last save debits.
     pub(super) extra: u32,
     /// When the intent ends.
@@ -562,6 +564,7 @@ impl Machine {
             client: Box::new(candidate.record.client.clone()),
             subject: candidate.record.subject.clone(),
             asked_at: now,
+            is_copied: self.is_foreign(&candidate.record),
             extra: 0,
             intent_deadline: intent.deadline,
         };
@@ -647,6 +650,7 @@ impl Machine {
                 let reason = match kind {
                     RefusalKind::Interaction => LoginReason::InteractionRequired,
                     _ if attempt.doubt.is_some() => LoginReason::RotationLost,
+                    _ if attempt.asked.is_copied => LoginReason::LineageForked,
                     RefusalKind::Reused => LoginReason::ReuseDetected,
                     RefusalKind::Dead => LoginReason::Refused,
                 };
@@ -696,13 +700,13 @@ impl Machine {
             }
             Applied::No => self.delay_of_next_try(&mut attempt, &failure),
             Applied::Perhaps | Applied::PerhapsLater => {
+                // What was sent in doubt was the replay. One that never left is not spent.
+                let spent = u32::from(attempt.doubt.is_some());
+                attempt.replays = attempt.replays.saturating_sub(spent);
                 attempt.doubt.get_or_insert(now);
                 let at_once = failure.applied == Applied::Perhaps
                     && attempt.replays > 0
                     && self.may_replay_now(attempt.need);
-                if at_once {
-                    attempt.replays -= 1;
-                }
                 at_once.then_some(Duration::ZERO)
             }
         };
@@ -742,6 +746,8 @@ impl Machine {
                 self.policy.tries
             }
             Cause::Unreachable
+            | Cause::NameUnresolved
+            | Cause::TlsFailed
             | Cause::Unavailable
             | Cause::RateLimited
             | Cause::NoAnswer
@@ -791,6 +797,8 @@ pub(super) fn end_of(
     };
     let streak = record.cool_down.as_ref().map_or(0, |old| old.streak);
     let replay_due = doubt.is_some() && asked.intent_deadline > now;
+    let waits =
+        failure.applied == Applied::PerhapsLater || policy.rotation == Rotation::GraceKillsEarlier;
     let streak = if replay_due { streak } else { streak.saturating_add(1) };
     let until = match (failure.retry_after, failure.cause) {
         // A server that always says "at once" is left alone for longer all the same.
@@ -810,8 +818,8 @@ pub(super) fn end_of(
         cause: failure.cause,
         code: failure.code.clone(),
         streak,
-        // A Retry-After delays both.
-        ahead_only: *ahead && failure.retry_after.is_none(),
+        // A Retry-After delays both, and so does a request that may still be under way.
+        ahead_only: *ahead && failure.retry_after.is_none() && !(replay_due && waits),
     };
     let successor = successor.clone();
     Some(End { cool_down: Some(cool_down), successor, doubt: *doubt, budget: record.budget })

@@ -55,6 +55,7 @@ impl Machine {
             return false;
         }
         if self.refused_at(&origin) {
+            self.note_refused(id, &origin);
             return false;
         }
         self.tell(Event::Rejected { id, origin: origin.clone(), strength });
@@ -65,13 +66,14 @@ impl Machine {
     /// Somebody outside says that this origin rejected the token.
     pub(super) fn on_disowned(&mut self, id: TokenId, origin: Origin) {
         let Some(record) = self.record.as_ref() else { return };
-        let known = record.slot().is_some()
-            && record.origins.contains(&origin)
-            && !self.refused_at(&origin);
-        if id == record.token_id() && known {
-            let strength = Strength::Strong;
-            self.claim(Claim { origin, id, strength, ground: Ground::Heard, claims: None });
+        if record.slot().is_none() || id != record.token_id() || !record.origins.contains(&origin) {
+            return;
         }
+        if self.refused_at(&origin) {
+            return self.note_refused(id, &origin);
+        }
+        let strength = Strength::Strong;
+        self.claim(Claim { origin, id, strength, ground: Ground::Heard, claims: None });
     }
 
     /// An origin whose cool-down is over wants a token that it has not rejected.
@@ -87,12 +89,7 @@ impl Machine {
     fn claim(&mut self, claim: Claim) {
         let from = self.state();
         let again = claim.ground == Ground::Again;
-        if self.refused.0 != claim.id {
-            self.refused = (claim.id, Vec::new());
-        }
-        if !self.refused.1.contains(&claim.origin) {
-            self.refused.1.push(claim.origin.clone());
-        }
+        self.note_refused(claim.id, &claim.origin);
         let Some(record) = self.record.as_mut() else { return };
         if self.claims.is_empty() {
             self.before = record.access();
@@ -104,6 +101,16 @@ impl Machine {
         let step = if again { current.demanded() } else { current.rejected() };
         if let Some(step) = step {
             self.tell_change(from, step.trigger);
+        }
+    }
+
+    /// This process saw it, whatever becomes of the mark.
+    fn note_refused(&mut self, id: TokenId, origin: &Origin) {
+        if self.refused.0 != id {
+            self.refused = (id, Vec::new());
+        }
+        if !self.refused.1.contains(origin) {
+            self.refused.1.push(origin.clone());
         }
     }
 

@@ -15,7 +15,7 @@ use super::errands::{Lane, What};
 use super::job::{Job, Lease};
 use super::random::Random;
 use super::view::{Blocked, Gate, View};
-use super::{Candidate, Machine, OVERDUE, Output, Passage, Policy, Trouble, Unsaved};
+use super::{Candidate, Machine, OVERDUE, Output, Passage, Policy, Strange, Trouble, Unsaved};
 use crate::grant::Grant;
 use crate::id::Id;
 use crate::record::{Record, StateKind};
@@ -51,6 +51,11 @@ impl Machine {
     /// Whether the machine believes that it holds the lease.
     pub fn holds_lease(&self) -> bool {
         matches!(self.lease, Lease::Held { .. })
+    }
+
+    /// Whether the token request with this number is still waited for.
+    pub fn awaits(&self, request: u64) -> bool {
+        matches!(&self.job, Job::Asking { id, .. } if *id == request)
     }
 
     /// Whether a refused refresh token is to be tried once more.
@@ -94,6 +99,8 @@ impl Canonical {
             random: _,
             owner: _,
             spread: _,
+            // One for all machines of a model.
+            host: _,
             now,
             loaded,
             record,
@@ -183,8 +190,9 @@ impl Canonical {
         self.flags(&[holder.is_some()]);
         self.moment(*quiet_until);
         self.moment(*reread_at);
-        self.list(strange, |form, (raw, counts_as)| {
+        self.list(strange, |form, Strange { raw, most, counts_as }| {
             form.moment(*raw);
+            form.number(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
             form.moment(*counts_as);
         });
         self.list(out, |form, output| {
@@ -285,6 +293,7 @@ impl Canonical {
             unsaved,
             // For people.
             code: _,
+            source: _,
         } = view;
         self.option(state.as_ref(), |form, state| form.number(*state as u64));
         self.flags(&[token.is_some(), holder.is_some()]);

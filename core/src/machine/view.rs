@@ -25,6 +25,7 @@ pub struct View {
     pub(super) holder: Option<Holder>,
     pub(super) unsaved: Option<StoreFault>,
     pub(super) code: Option<String>,
+    pub(super) source: Option<String>,
 }
 
 /// The answer for one origin.
@@ -126,6 +127,11 @@ impl View {
     /// What keeps the current token from being saved, if it is in use unsaved.
     pub fn unsaved(&self) -> Option<StoreFault> {
         self.unsaved
+    }
+
+    /// Where a token came from that cannot be renewed, if the client says so.
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     /// The authorization server's own code behind a login or a cool-down.

@@ -41,11 +41,11 @@ impl Machine {
             Access::None | Access::Rejected => Some(Need::Forced),
             Access::Trusted | Access::Probation => {
                 let slot = record.slot()?;
-                if slot.expires_at(now)? <= now {
-                    Some(Need::Expired)
-                } else {
-                    (self.refresh_at(slot, now)? <= now).then_some(Need::Ahead)
+                if slot.expires_at(now).is_some_and(|at| at <= now) {
+                    return Some(Need::Expired);
                 }
+                let hints = [self.refresh_at(slot, now), self.keep_alive_at(record, slot, now)];
+                hints.into_iter().flatten().min().filter(|at| *at <= now).map(|_| Need::Ahead)
             }
         }
     }
@@ -57,6 +57,20 @@ impl Machine {
         let leeway = self.policy.leeway.min(lifetime / 10);
         let spread = leeway * self.spread / 1024;
         Some(slot.expires_at(now)? - leeway - spread)
+    }
+
+    /// When this process refreshes to keep the refresh token: at half of the life that the server
+    /// announced for it, or a little sooner by the seed. A window that slides with each use is
+    /// held open so, and a life as short as the access token's is not run to its end. An end that
+    /// does not slide is asked about a few times at most, for what is left of it halves.
+    fn keep_alive_at(&self, record: &Record, slot: &Slot, now: Timestamp) -> Option<Timestamp> {
+        /// Lives shorter than this are left to the access token: 10 min, below which the halves of
+        /// an end that does not slide would be one request after the other.
+        const SHORTEST: Duration = Duration::from_secs(600);
+        let ends = record.refresh_expires_at.filter(|at| *at > now)?;
+        let from = record.refreshed_at.unwrap_or(slot.obtained_at).min(now);
+        let life = ends.since(from);
+        (life >= SHORTEST).then(|| from + life / 2 - life / 20 * self.spread / 1024)
     }
 
     /// What delays a refresh that is needed, and until when.
@@ -91,7 +105,8 @@ impl Machine {
         let now = self.now;
         let record = self.record.as_ref();
         let slot = record.and_then(Record::slot);
-        let hints = slot.map(|slot| [self.refresh_at(slot, now), slot.expires_at(now)]);
+        let keep_alive = record.zip(slot).and_then(|(r, slot)| self.keep_alive_at(r, slot, now));
+        let hints = slot.map(|s| [self.refresh_at(s, now), s.expires_at(now), keep_alive]);
         let bucket =
             record.map(|record| record.budget.ready_at(self.policy.burst, self.policy.refill, now));
         let cool_down = record.and_then(|record| Some(record.cool_down.as_ref()?.until));
@@ -144,6 +159,7 @@ impl Machine {
                     holder: self.holder.clone(),
                     unsaved: self.unsaved.as_ref().map(|unsaved| unsaved.fault),
                     code,
+                    source: record.client.source.clone(),
                 }
             }
         };

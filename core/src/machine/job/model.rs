@@ -16,6 +16,7 @@ impl Canonical {
             client,
             subject,
             asked_at,
+            is_copied,
             extra,
             intent_deadline,
         } = asked;
@@ -25,7 +26,7 @@ impl Canonical {
         self.id(*nonce);
         self.option(sent.as_ref(), Self::token);
         self.option(claims.as_ref(), |form, claims| form.text(claims));
-        self.flags(&[*for_claims]);
+        self.flags(&[*for_claims, *is_copied]);
         self.client(client);
         self.option(subject.as_ref(), |form, subject| form.text(subject));
         self.past(*asked_at);
