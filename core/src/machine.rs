@@ -134,6 +134,8 @@ pub struct Machine {
     stopped: bool,
     login_told: bool,
 
+    /// The moment that was asked for last: what is due then is not done yet.
+    due_at: Timestamp,
     next_id: u64,
     out: VecDeque<Output>,
     view: View,
@@ -208,6 +210,7 @@ impl Machine {
             stopping: false,
             stopped: false,
             login_told: false,
+            due_at: Timestamp::EPOCH,
             next_id: 0,
             out: VecDeque::new(),
             view: View::default(),
@@ -220,14 +223,15 @@ impl Machine {
     /// Tells the machine what happened, at `now`.
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
         self.now = self.now.max(now.min(LATEST));
+        let idle = self.now < self.due_at;
         match input {
             Input::Accepted { id, origin } => {
-                if !self.on_accepted(id, &origin) {
+                if !self.on_accepted(id, &origin) && idle {
                     return;
                 }
             }
             Input::Rejected { id, origin, strength, claims } => {
-                if !self.on_rejected(id, origin, strength, claims) {
+                if !self.on_rejected(id, origin, strength, claims) && idle {
                     return;
                 }
             }
@@ -261,7 +265,10 @@ impl Machine {
 
     /// The next thing the machine wants. Drain it until [`Output::Timeout`].
     pub fn poll_output(&mut self) -> Output {
-        self.out.pop_front().unwrap_or_else(|| Output::Timeout(self.wake_at()))
+        self.out.pop_front().unwrap_or_else(|| {
+            self.due_at = self.wake_at();
+            Output::Timeout(self.due_at)
+        })
     }
 
     /// What callers may do now.

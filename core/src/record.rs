@@ -62,6 +62,9 @@ pub struct Record {
     /// The durable note that a refresh has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Intent>,
+    /// Until when a token request that got no answer may still be acted upon: none is sent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight_until: Option<Timestamp>,
     /// Why the authorization server is left alone for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cool_down: Option<CoolDown>,
@@ -176,6 +179,7 @@ impl Record {
             slots: BTreeMap::from([(0, slot)]),
             refresh,
             attempt: None,
+            in_flight_until: None,
             cool_down: None,
             marks: Vec::new(),
             budget: Budget::default(),
@@ -205,6 +209,7 @@ impl Record {
             slots: BTreeMap::new(),
             refresh: Refresh::Dead { reason: LoginReason::LoggedOut, code: None, at },
             attempt: None,
+            in_flight_until: None,
             cool_down: None,
             marks: Vec::new(),
             budget: Budget::default(),
@@ -244,12 +249,13 @@ impl Record {
     /// The name of the facts: the first row that fits, without a clock, the same in every
     /// process that reads the record.
     pub fn state(&self) -> StateKind {
-        match (self.access(), &self.refresh, &self.attempt) {
-            (Access::Trusted, _, _) => StateKind::Valid,
-            (Access::Probation, _, _) => StateKind::Retrying,
-            (_, Refresh::Dead { .. } | Refresh::Absent, _) => StateKind::NeedsLogin,
-            (_, _, Some(_)) => StateKind::Refreshing,
-            (_, _, None) => StateKind::ServerRejected,
+        match (self.access(), &self.attempt) {
+            (Access::Trusted, _) => StateKind::Valid,
+            (Access::Probation, _) => StateKind::Retrying,
+            // Also where what is called usable is not there.
+            _ if !self.is_renewable() => StateKind::NeedsLogin,
+            (_, Some(_)) => StateKind::Refreshing,
+            (_, None) => StateKind::ServerRejected,
         }
     }
 

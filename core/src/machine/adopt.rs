@@ -199,6 +199,9 @@ impl Machine {
             counted(&mut intent.at, Duration::ZERO);
             counted(&mut intent.deadline, policy.intent());
         }
+        if let Some(until) = &mut record.in_flight_until {
+            counted(until, policy.intent());
+        }
         if let Some(cool_down) = &mut record.cool_down {
             counted(&mut cool_down.until, policy.retry_after_cap.max(policy.cool_down_cap));
         }

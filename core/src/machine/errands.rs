@@ -19,6 +19,7 @@ use super::{Action, Candidate, Event, Machine, Outcome, Output, Over, Unsaved};
 use crate::client::Client;
 use crate::fault::StoreFault;
 use crate::grant::Grant;
+use crate::id::Id;
 use crate::origin::Origin;
 use crate::record::{CoolDown, Login, Record, Refresh};
 use crate::secret::Secret;
@@ -189,6 +190,21 @@ impl Machine {
         let due = self.errands.iter().find(|errand| errand.keeps_unsaved()).map(|e| e.not_before);
         let due = due.filter(|at| *at > self.now).or(self.lane_overdue_at());
         due.unwrap_or(self.now + self.policy.store)
+    }
+
+    /// The attempt whose grant waits to be saved.
+    pub(super) fn keeping(&self) -> Option<Id> {
+        self.errands.iter().find_map(|errand| match &errand.kind {
+            Kind::Keep { asked, .. } => Some(asked.nonce),
+            Kind::Reread
+            | Kind::Login(_)
+            | Kind::Logout
+            | Kind::Reconsider
+            | Kind::Configure(_)
+            | Kind::Allow(_)
+            | Kind::Trust
+            | Kind::Finish { .. } => None,
+        })
     }
 
     /// Whether something is on its way to the store after which nobody needs to log in.
@@ -407,7 +423,7 @@ impl Machine {
     fn plan_logout(&mut self, over: Over) -> Plan {
         if over == Over::Damaged {
             // Whose record it was cannot be read, and may be a login that was never seen here.
-            let mut end = Record::logged_out(crate::id::Id([0; 16]), 0, self.now);
+            let mut end = Record::logged_out(Id([0; 16]), 0, self.now);
             if let Some(old) = &self.record {
                 end.superseded.clone_from(&old.superseded);
                 end.supersede(old.incarnation);

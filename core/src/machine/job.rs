@@ -122,6 +122,9 @@ pub(super) struct Asked {
     pub(super) asked_at: Timestamp,
     /// Whether another host brought what it was made of.
     pub(super) is_copied: bool,
+    /// Whether an earlier request with the same refresh token may have been applied, so that this
+    /// one's grant is the newer of the two.
+    pub(super) is_later: bool,
     /// Further tries, which the attempt's last save debits.
     pub(super) extra: u32,
     /// When the intent ends.
@@ -130,11 +133,14 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Whether a grant redeemed by this request belongs over this record (rule 7 of what must
-    /// always hold): the same login, not logged out, and no later generation.
+    /// always hold): the same login, not logged out, and no later generation than the one it was
+    /// redeemed from. Or the next one, if the grant that is there came of an earlier request: where
+    /// each successor kills the one before, this is the live one.
     pub(super) fn applies_to(&self, record: &Record) -> bool {
+        let newest = self.generation + u64::from(self.is_later);
         record.incarnation == self.incarnation
             && !record.is_logged_out()
-            && record.generation <= self.generation
+            && record.generation <= newest
     }
 
     /// Whether the record still holds what the request was made of.
@@ -176,6 +182,8 @@ pub(super) enum Ending {
         doubt: Option<Timestamp>,
         ahead: bool,
         successor: Option<Secret>,
+        /// Whether the one replay of a try that may have been applied is still to come.
+        replay_left: bool,
     },
 }
 
@@ -293,7 +301,15 @@ impl Machine {
     /// The attempt's outcome is saved, or there was nothing to save.
     pub(super) fn job_ended(&mut self, ended: Id) {
         if matches!(self.job, Job::Ending { nonce } if nonce == ended) {
-            self.release();
+            self.end_or_keep();
+        }
+    }
+
+    /// Lets the lease go, unless a grant is still to be saved: its errand ends the job then.
+    fn end_or_keep(&mut self) {
+        match self.keeping() {
+            Some(nonce) => self.job = Job::Ending { nonce },
+            None => self.release(),
         }
     }
 
@@ -514,6 +530,10 @@ impl Machine {
         let renewable = need.filter(|need| {
             candidate.record.is_renewable() && self.delay(&candidate.record, *need, now).is_none()
         });
+        // With a grant in hand, nothing is asked for: what it was made of is spent.
+        if self.keeping().is_some() {
+            return self.end_or_keep();
+        }
         let go_on = !self.stopping && !self.is_being_replaced();
         let Some(need) = renewable.filter(|_| go_on) else {
             if candidate.claims > 0 || self.rolled_back {
@@ -565,6 +585,7 @@ impl Machine {
             subject: candidate.record.subject.clone(),
             asked_at: now,
             is_copied: self.is_foreign(&candidate.record),
+            is_later: false,
             extra: 0,
             intent_deadline: intent.deadline,
         };
@@ -613,7 +634,8 @@ impl Machine {
         if !ours {
             return self.release();
         }
-        if attempt.tries == 0 && (self.stopping || self.is_being_replaced()) {
+        let unwanted = self.stopping || self.is_being_replaced();
+        if (attempt.tries == 0 && unwanted) || self.keeping().is_some() {
             return self.finish(*attempt, None, None);
         }
         if self.stopping || self.now >= attempt.deadline {
@@ -643,6 +665,7 @@ impl Machine {
     fn answered(&mut self, mut attempt: Box<Attempt>, answer: Answer) {
         match answer {
             Answer::Granted(grant) => {
+                attempt.asked.is_later = attempt.doubt.is_some();
                 self.job = Job::Ending { nonce: attempt.asked.nonce };
                 self.granted(attempt.asked, grant);
             }
@@ -771,14 +794,10 @@ impl Machine {
     fn finish(&mut self, attempt: Attempt, failure: Option<Failure>, successor: Option<Secret>) {
         let replay_left = attempt.replays > 0;
         let ahead = attempt.need == Need::Ahead;
-        let ending = Ending::Failed { failure, doubt: attempt.doubt, ahead, successor };
-        let mut asked = attempt.asked;
-        // A replay that had to wait is due when the intent ends; afterwards nothing is.
-        if !replay_left {
-            asked.intent_deadline = Timestamp::EPOCH;
-        }
-        self.job = Job::Ending { nonce: asked.nonce };
-        self.enqueue_first(Errand::finish(asked, ending));
+        let doubt = attempt.doubt;
+        let ending = Ending::Failed { failure, doubt, ahead, successor, replay_left };
+        self.job = Job::Ending { nonce: attempt.asked.nonce };
+        self.enqueue_first(Errand::finish(attempt.asked, ending));
     }
 }
 
@@ -790,15 +809,20 @@ pub(super) fn end_of(
     ending: &Ending,
     now: Timestamp,
 ) -> Option<End> {
-    let Ending::Failed { failure, doubt, ahead, successor } = ending else { return None };
+    let Ending::Failed { failure, doubt, ahead, successor, replay_left } = ending else {
+        return None;
+    };
+    let (doubt, budget) = (*doubt, record.budget);
     let Some(failure) = failure else {
-        let cool_down = record.cool_down.clone();
-        return Some(End { cool_down, successor: None, doubt: *doubt, budget: record.budget });
+        let (cool_down, in_flight_until) = (record.cool_down.clone(), record.in_flight_until);
+        return Some(End { cool_down, successor: None, doubt, in_flight_until, budget });
     };
     let streak = record.cool_down.as_ref().map_or(0, |old| old.streak);
-    let replay_due = doubt.is_some() && asked.intent_deadline > now;
-    let waits =
-        failure.applied == Applied::PerhapsLater || policy.rotation == Rotation::GraceKillsEarlier;
+    // A replay that had to wait is due when the intent ends.
+    let replay_due = doubt.is_some() && *replay_left && asked.intent_deadline > now;
+    let kills = policy.rotation == Rotation::GraceKillsEarlier;
+    let slow = failure.applied == Applied::PerhapsLater || (kills && doubt.is_some());
+    let in_flight_until = slow.then_some(asked.intent_deadline).filter(|until| *until > now);
     let streak = if replay_due { streak } else { streak.saturating_add(1) };
     let until = match (failure.retry_after, failure.cause) {
         // A server that always says "at once" is left alone for longer all the same.
@@ -818,9 +842,9 @@ pub(super) fn end_of(
         cause: failure.cause,
         code: failure.code.clone(),
         streak,
-        // A Retry-After delays both, and so does a request that may still be under way.
-        ahead_only: *ahead && failure.retry_after.is_none() && !(replay_due && waits),
+        // A Retry-After delays both.
+        ahead_only: *ahead && failure.retry_after.is_none(),
     };
-    let successor = successor.clone();
-    Some(End { cool_down: Some(cool_down), successor, doubt: *doubt, budget: record.budget })
+    let (cool_down, successor) = (Some(cool_down), successor.clone());
+    Some(End { cool_down, successor, doubt, in_flight_until, budget })
 }

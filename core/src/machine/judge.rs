@@ -264,6 +264,12 @@ impl Machine {
         self.claims.drain(..candidate.claims.min(self.claims.len()));
         self.accepted.drain(..candidate.accepted.min(self.accepted.len()));
         self.durable = candidate.record.generation;
+        // What was said of the token before says nothing of this one.
+        let tokens = [self.record.as_ref(), Some(&*candidate.record)];
+        let [old, new] = tokens.map(|record| Some(&record?.slot()?.access_token));
+        if !old.zip(new).is_some_and(|(old, new)| old.is(new)) {
+            self.accepted.clear();
+        }
         self.record = Some(*candidate.record);
         self.rolled_back = false;
         self.trouble = None;

@@ -130,6 +130,7 @@ impl Canonical {
             stopping,
             stopped,
             login_told,
+            due_at,
             // Told apart by which of them are out, below.
             next_id: _,
             out,
@@ -190,6 +191,7 @@ impl Canonical {
         self.flags(&[holder.is_some()]);
         self.moment(*quiet_until);
         self.moment(*reread_at);
+        self.moment(*due_at);
         self.list(strange, |form, Strange { raw, most, counts_as }| {
             form.moment(*raw);
             form.number(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));

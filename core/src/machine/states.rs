@@ -58,6 +58,8 @@ pub(super) struct End {
     /// A new refresh token that came without a usable access token.
     pub(super) successor: Option<Secret>,
     pub(super) doubt: Option<Timestamp>,
+    /// Until when its request may still be acted upon.
+    pub(super) in_flight_until: Option<Timestamp>,
     pub(super) budget: Budget,
 }
 
@@ -266,6 +268,7 @@ impl Record {
     fn set_failed(&mut self, end: End) {
         self.attempt = None;
         self.cool_down = end.cool_down;
+        self.in_flight_until = end.in_flight_until;
         self.budget = end.budget;
         if let Some(successor) = end.successor {
             self.refresh_token = Some(successor);
@@ -284,6 +287,7 @@ impl Record {
     fn set_refused(&mut self, death: Death) {
         let Death { reason, code, at } = death;
         self.attempt = None;
+        self.in_flight_until = None;
         self.cool_down = None;
         self.refresh = Refresh::Dead { reason, code, at };
     }
@@ -299,6 +303,7 @@ impl Record {
         }
         self.refresh = Refresh::Usable;
         self.attempt = None;
+        self.in_flight_until = None;
         self.cool_down = None;
         self.refreshed_at = Some(now);
     }

@@ -86,6 +86,9 @@ impl Machine {
         {
             return Some((Blocked::CoolDown(cool_down.cause), cool_down.until));
         }
+        if let Some(until) = record.in_flight_until.filter(|until| *until > now) {
+            return Some((Blocked::CoolDown(crate::reason::Cause::NoAnswer), until));
+        }
         // A replay would kill the grant; the access token is kept until it is rejected.
         let in_doubt =
             matches!(record.refresh, Refresh::InDoubt { .. }) || record.attempt.is_some();
@@ -118,6 +121,7 @@ impl Machine {
             self.trouble.map(|trouble| trouble.until),
             bucket,
             cool_down,
+            record.and_then(|record| record.in_flight_until),
             Some(self.quiet_until),
             (!self.stopping).then_some(self.reread_at),
         ];

@@ -79,10 +79,10 @@ impl Canonical {
                 self.number(0);
                 self.number(*reason as u64);
             }
-            Ending::Failed { failure, doubt, ahead, successor } => {
+            Ending::Failed { failure, doubt, ahead, successor, replay_left } => {
                 self.number(1);
                 self.option(failure.as_ref(), Self::failure);
-                self.flags(&[doubt.is_some(), *ahead]);
+                self.flags(&[doubt.is_some(), *ahead, *replay_left]);
                 self.option(successor.as_ref(), Self::token);
             }
         }

@@ -17,6 +17,7 @@ impl Canonical {
             subject,
             asked_at,
             is_copied,
+            is_later,
             extra,
             intent_deadline,
         } = asked;
@@ -26,7 +27,7 @@ impl Canonical {
         self.id(*nonce);
         self.option(sent.as_ref(), Self::token);
         self.option(claims.as_ref(), |form, claims| form.text(claims));
-        self.flags(&[*for_claims, *is_copied]);
+        self.flags(&[*for_claims, *is_copied, *is_later]);
         self.client(client);
         self.option(subject.as_ref(), |form, subject| form.text(subject));
         self.past(*asked_at);

@@ -21,12 +21,14 @@ impl Canonical {
             slots,
             refresh,
             attempt,
+            in_flight_until,
             cool_down,
             marks,
             budget,
-            // Hints for people, by which nothing is decided.
-            refresh_expires_at: _,
-            refreshed_at: _,
+            refresh_expires_at,
+            // Counts beside the end of the refresh token alone.
+            refreshed_at,
+            // One host for all machines of a model.
             written_by: _,
             // Of other versions, only carried along.
             unknown: _,
@@ -45,6 +47,11 @@ impl Canonical {
         }
         self.refresh(refresh);
         self.option(attempt.as_ref(), Self::intent);
+        self.option(in_flight_until.as_ref(), |form, until| form.moment(*until));
+        self.option(refresh_expires_at.as_ref(), |form, at| {
+            form.moment(*at);
+            form.option(refreshed_at.as_ref(), |form, at| form.moment(*at));
+        });
         self.option(cool_down.as_ref(), Self::cool_down);
         self.list(marks, Self::mark);
         self.moment(budget.full_at);
