@@ -216,7 +216,7 @@ impl Machine {
 
     /// When the next errand wants to go on.
     pub(super) fn errands_at(&self) -> Option<Timestamp> {
-        self.errands.iter().map(|errand| errand.not_before).min()
+        self.errands.iter().map(|errand| errand.not_before).filter(|at| *at > self.now).min()
     }
 
     /// Looks for another process's login or logout now and then.

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::edges::{Trigger as _, on};
 use super::states::Current;
 use super::{Candidate, Event, Machine};
 use crate::grant::Strength;
@@ -278,6 +279,12 @@ impl Machine {
             self.reconsider = false;
         }
         self.overlay();
-        self.tell_change(from, candidate.trigger);
+        // The row was named when the save began; a rejection that came meanwhile has made it late.
+        let late = matches!(from, Some(StateKind::ServerRejected | StateKind::NeedsLogin));
+        let trigger = match candidate.trigger {
+            granted if late && granted == on::Granted::NAME => on::GrantedLate::NAME,
+            other => other,
+        };
+        self.tell_change(from, trigger);
     }
 }
