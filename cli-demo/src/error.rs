@@ -179,6 +179,13 @@ impl Failure {
         Self::store(error.kind(), Some(error))
     }
 
+    /// The store confirmed a save and does not hold what was saved.
+    pub(crate) fn login_unsaved() -> Self {
+        let what = "the login could not be saved: the store confirmed it and does not have it";
+        let remedy = "choose another place with --store; `regrant doctor` looks at this one";
+        Self::new(Exit::Store, "grant_unsaved", what).remedy(remedy)
+    }
+
     /// The call went through, and what it brought could not be saved.
     fn grant_unsaved(fault: Option<StoreFault>, source: Option<&StoreError>) -> Self {
         let what = "the new tokens could not be saved: the login is lost with this process";
@@ -285,7 +292,13 @@ impl Failure {
 impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         match error {
-            AccessError::NeedsLogin { reason, code } => Self::needs_login(reason, code),
+            AccessError::NeedsLogin { reason, code, token_source } => {
+                let mut failure = Self::needs_login(reason, code);
+                if let Some(source) = token_source {
+                    failure.details.facts.push(("source", source));
+                }
+                failure
+            }
             AccessError::StillRejected { retry_at } => Self::still_rejected(Some(retry_at)),
             AccessError::Delayed { cause, code, retry_at } => {
                 Self::delayed(cause, code, Some(retry_at))

@@ -48,6 +48,7 @@ impl Opened {
         })?;
         let session = Session::builder(store.vault(), Arc::new(store.lease()), Arc::new(endpoint))
             .account(account)
+            .host(gethostname::gethostname().to_string_lossy())
             .open()?;
         let mut events = session.events();
         let tally = Arc::<Tally>::default();

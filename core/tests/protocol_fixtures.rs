@@ -216,6 +216,7 @@ fn with_token_reply<T>(line: &Value, read: impl FnOnce(&TokenReply<'_>) -> T) ->
         body: &body,
         scope_sent: line["ctx"]["sent_scope"] == true,
         dpop_required: line["ctx"]["require_dpop"] == true,
+        sent: &[],
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrant_core::protocol::{Headers, Profile, TokenReply, read_token_reply};
-use regrant_core::{Answer, Applied, Cause, Failure, Grant, RefusalKind, Timestamp};
+use regrant_core::{Answer, Applied, Cause, Failure, Grant, RefusalKind, Secret, Timestamp};
 
 fn reply(status: u16, body: &str) -> TokenReply<'_> {
     TokenReply { status, body: body.as_bytes(), ..TokenReply::default() }
@@ -544,4 +544,26 @@ fn neither_the_reply_nor_what_was_read_shows_a_token() {
     let reply = reply(200, body);
     let shown = format!("{reply:?} {:#?}", read_token_reply(&reply, None));
     assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn a_code_that_quotes_a_secret_is_withheld() {
+    let token = Secret::new("ghr_1B4a2e77838347a7E420ce178F2E7c69".into());
+    let short = Secret::new("s3cr3t".into());
+    let sent = [&token, &short];
+    for said in ["ghr_1B4a2e77838347a7E420ce178F2E7c69", "Unknown GHR_1b4a2e77", "no s3cr3t"] {
+        let body = format!(r#"{{"error":"{said}"}}"#);
+        let reading = read_token_reply(&TokenReply { sent: &sent, ..reply(400, &body) }, None);
+        let Answer::Failed(failure) = &reading.answer else { panic!("{reading:?}") };
+        assert_eq!((failure.cause, &failure.code), (Cause::UnknownError, &None), "{said}");
+        assert!(!format!("{reading:?}").to_lowercase().contains(&said.to_lowercase()), "{said}");
+    }
+    let body = r#"{"error":"at-of-the-answer","access_token":"at-of-the-answer"}"#;
+    let reading = read_token_reply(&reply(400, body), None);
+    assert!(!format!("{reading:?}").contains("at-of-the"), "{reading:?}");
+    // A code that quotes nothing stays.
+    let reading =
+        read_token_reply(&TokenReply { sent: &sent, ..reply(400, r#"{"error":"E42"}"#) }, None);
+    let Answer::Failed(failure) = &reading.answer else { panic!("{reading:?}") };
+    assert_eq!(failure.code.as_deref(), Some("E42"));
 }

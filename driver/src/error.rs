@@ -14,12 +14,15 @@ use regrant_storage::StoreError;
 #[non_exhaustive]
 pub enum AccessError {
     /// The user must log in.
-    #[error("login needed ({reason}): the user must log in again")]
+    #[error("login needed ({reason}){}", Remedy(.token_source))]
     NeedsLogin {
         /// Why.
         reason: LoginReason,
         /// The authorization server's own code, where there was one.
         code: Option<String>,
+        /// Where a token came from that cannot be renewed, if the client says so
+        /// ([`Client::source`](regrant_core::Client::source)).
+        token_source: Option<String>,
     },
     /// The API rejects freshly issued tokens too.
     #[error(
@@ -134,9 +137,25 @@ fn remedy(cause: Cause) -> &'static str {
     match cause {
         Cause::ClientMisconfigured => "correct the client's configuration, the login is kept",
         Cause::EndpointMoved => "correct the token endpoint's URL, redirects are not followed",
+        Cause::NameUnresolved => "check the name of the token endpoint and the network",
+        Cause::TlsFailed => "check the clock, the proxy and the certificates of this machine",
         Cause::NotOauth => "what answers there is not an authorization server, check the network",
         // Every other cause, those of later versions included, passes by itself.
         _ => "it is tried again by itself, the login is kept",
+    }
+}
+
+/// Who must act for a login.
+struct Remedy<'a>(&'a Option<String>);
+
+impl fmt::Display for Remedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(source) => {
+                write!(f, ": the token from {source} cannot be renewed, put a new one there")
+            }
+            None => f.write_str(": the user must log in again"),
+        }
     }
 }
 
@@ -212,6 +231,15 @@ pub enum NotSaved {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_that_cannot_be_renewed_names_its_source() {
+        let reason = LoginReason::NoRefreshToken;
+        let token_source = Some("EXAMPLE_TOKEN".to_owned());
+        let text = AccessError::NeedsLogin { reason, code: None, token_source }.to_string();
+        assert!(text.contains("the token from EXAMPLE_TOKEN"), "{text}");
+        assert!(!text.contains("log in"), "{text}");
+    }
 
     #[test]
     fn busy_names_the_process() {

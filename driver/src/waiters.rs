@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regrant_core::{Origin, Timestamp, TokenId, Use};
+use regrant_core::{LoginReason, Origin, Timestamp, TokenId, Use};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -48,7 +48,12 @@ impl Waiter {
         match view.access(&self.origin) {
             Use::Token { .. } => self.lent(published).map(Ok),
             Use::Wait => None,
-            Use::Login(reason) => Some(Err(AccessError::NeedsLogin { reason, code: code() })),
+            Use::Login(reason) => {
+                // Of every other login, the source of the token says nothing.
+                let none_to_renew = reason == LoginReason::NoRefreshToken;
+                let token_source = view.source().filter(|_| none_to_renew).map(str::to_owned);
+                Some(Err(AccessError::NeedsLogin { reason, code: code(), token_source }))
+            }
             Use::Blocked { why, retry_at } => {
                 let source = |fault| trouble.behind(fault);
                 Some(Err(AccessError::blocked(why, retry_at, view.code(), source)))

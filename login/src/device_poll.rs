@@ -323,7 +323,7 @@ mod tests {
                     headers.insert(RETRY_AFTER, HeaderValue::from_static("42"));
                 }
                 let body = Zeroizing::new(body.as_bytes().to_vec());
-                Ok(Reply { status, headers, body })
+                Ok(Reply { status, headers, body, sent: Vec::new() })
             })
         };
         let expiry = pass(schedule.expires_in);

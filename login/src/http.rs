@@ -8,8 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
+use regrant_core::Secret;
 use reqwest::dns::Resolve;
 use reqwest::{Body, Client, ClientBuilder, Request, Response, redirect, retry};
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::endpoint::Endpoint;
@@ -83,7 +85,13 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The secrets of the form that was sent, by which an answer that quotes them is known.
+    pub(crate) sent: Vec<Secret>,
 }
+
+/// The members of a form that nobody may see.
+const SECRET: [&str; 5] =
+    ["client_secret", "code", "code_verifier", "device_code", "refresh_token"];
 
 impl Http {
     /// With reqwest's own settings for TLS and the system's resolver.
@@ -128,9 +136,14 @@ impl Http {
             line.set_sensitive(true);
         }
         *request.headers_mut() = parts.headers;
+        let sent = form_urlencoded::parse(&body)
+            .filter(|(name, _)| SECRET.contains(&&**name))
+            .map(|(_, value)| Secret::new(value.into_owned()))
+            .collect();
         *request.body_mut() = Some(Body::from(Bytes::from_owner(Zeroizing::new(body))));
         let response = self.send(url, request).await?;
-        read(response).await.map_err(|error| failed(url, error))
+        let reply = read(response).await.map_err(|error| failed(url, error))?;
+        Ok(Reply { sent, ..reply })
     }
 
     async fn send(&self, url: &Endpoint, mut request: Request) -> Result<Response, HttpError> {
@@ -251,7 +264,7 @@ async fn read(mut response: Response) -> Result<Reply, reqwest::Error> {
             break;
         }
     }
-    Ok(Reply { status, headers, body })
+    Ok(Reply { status, headers, body, sent: Vec::new() })
 }
 
 impl fmt::Debug for HttpBuilder {

@@ -89,6 +89,7 @@ impl Attempt {
     pub(crate) fn read(&self, reply: &Reply) -> TokenReading<'_> {
         let headers: Vec<_> =
             reply.headers.iter().map(|(name, line)| (name.as_str(), line.as_bytes())).collect();
+        let sent: Vec<_> = reply.sent.iter().chain(&self.request.client_secret).collect();
         let reading = read_token_reply(
             &TokenReply {
                 status: reply.status,
@@ -98,6 +99,7 @@ impl Attempt {
                 date: date(reply),
                 scope_sent: self.request.scope.is_some(),
                 dpop_required: false,
+                sent: &sent,
             },
             self.profile.as_ref(),
         );
@@ -190,6 +192,8 @@ impl<'c> AsyncHttpClient<'c> for Courier<'_> {
 fn remedy(cause: Cause) -> &'static str {
     match cause {
         Cause::Unreachable | Cause::NoAnswer => "check the network and try again",
+        Cause::NameUnresolved => "check the name of the server, and the network",
+        Cause::TlsFailed => "check the clock of this machine, its proxy and its certificates",
         Cause::Unavailable | Cause::RateLimited => "try again later",
         Cause::ClientMisconfigured => {
             "what the client is configured with does not suit the authorization server"

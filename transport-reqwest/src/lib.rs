@@ -95,6 +95,7 @@ mod middleware;
 mod origin;
 mod proofs;
 mod token_client;
+mod unsent;
 
 pub use assertion::{Assertion, AssertionError, AssertionSigner};
 pub use error::RequestError;

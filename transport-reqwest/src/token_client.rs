@@ -23,6 +23,7 @@ use crate::assertion::AssertionSigner;
 use crate::body::Watched;
 use crate::credentials::{Credentials, NoAnswer, Prepared};
 use crate::proofs::{Proofs, Proven};
+use crate::unsent::cause_of;
 
 /// The most of an answer that is read: 1 MiB and one byte, by which the reader knows that there
 /// was more.
@@ -139,7 +140,7 @@ impl TokenClient {
         let failed = |error: &reqwest::Error| {
             if !taken.load(Ordering::Acquire) {
                 // No byte of the body was handed over, so no token has left.
-                return NoAnswer::UNSENT;
+                return NoAnswer { cause: cause_of(error), applied: Applied::No };
             }
             let applied = if error.is_timeout() { Applied::PerhapsLater } else { Applied::Perhaps };
             NoAnswer { cause: Cause::NoAnswer, applied }
@@ -196,6 +197,8 @@ impl Reply {
     fn read<'p>(&self, with: &Renewing<'p>, scope_sent: bool) -> TokenReading<'p> {
         let lines: Vec<_> =
             self.headers.iter().map(|(name, line)| (name.as_str(), line.as_bytes())).collect();
+        let secrets = [with.refresh_token, with.client.client_secret.as_ref()];
+        let sent: Vec<_> = secrets.into_iter().flatten().collect();
         let reply = TokenReply {
             status: self.status,
             headers: &lines,
@@ -204,6 +207,7 @@ impl Reply {
             body: &self.body,
             scope_sent,
             dpop_required: with.client.dpop,
+            sent: &sent,
         };
         let reading = read_token_reply(&reply, with.profile);
         let (status, rule, reason) = (self.status, &*reading.rule, reading.reason.as_deref());

@@ -1,6 +1,7 @@
 //! The token endpoint's client against a server that misbehaves.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -126,6 +127,30 @@ async fn where_nobody_listens_nothing_was_sent() {
     let answer = refresh(&client, &Secret::new("rt".into()), SOON).await;
     let Answer::Failed(failure) = answer else { panic!("{answer:?}") };
     assert_eq!((failure.cause, failure.applied), (Cause::Unreachable, Applied::No));
+}
+
+/// `.invalid` is a name that nobody has (RFC 6761 section 6.4).
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_told_as_that() {
+    let client = Client::new("https://as.invalid/token", "app");
+    let answer = refresh(&client, &Secret::new("rt".into()), SOON).await;
+    let Answer::Failed(failure) = answer else { panic!("{answer:?}") };
+    assert_eq!((failure.cause, failure.applied), (Cause::NameUnresolved, Applied::No));
+}
+
+#[tokio::test]
+async fn what_speaks_no_tls_is_told_as_that() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let client = Client::new(format!("https://127.0.0.1:{port}/token"), "app");
+    let answer = refresh(&client, &Secret::new("rt".into()), SOON).await;
+    server.join().unwrap();
+    let Answer::Failed(failure) = answer else { panic!("{answer:?}") };
+    assert_eq!((failure.cause, failure.applied), (Cause::TlsFailed, Applied::No));
 }
 
 #[tokio::test]

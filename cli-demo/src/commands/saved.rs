@@ -31,11 +31,13 @@ pub(super) async fn save(
     context: &Context,
 ) -> Result<Saved, Failure> {
     let is_first = store.recorded().source().is_none();
+    // What cannot be read now is no reason not to save: a login may take the place of damage.
+    let before = store.load(&context.global.account).await.ok().flatten();
     let opened = context.session(store).await?;
     let installed = opened.session().install(client, origins.clone(), grant.clone()).await;
     opened.close_after(installed.map_err(Failure::from)).await?;
 
-    let (store, generation) = read_back(context, &grant).await?;
+    let (store, generation) = read_back(context, &grant, before.as_ref()).await?;
     if let Some(source) = store.recorded().source().filter(|_| is_first) {
         let protection = store.protection(source);
         context.output.note(&format!(
@@ -49,19 +51,28 @@ pub(super) async fn save(
 }
 
 /// Loads it again, past everything that this process remembers.
-async fn read_back(context: &Context, grant: &Grant) -> Result<(Store, u64), Failure> {
+async fn read_back(
+    context: &Context,
+    grant: &Grant,
+    before: Option<&Record>,
+) -> Result<(Store, u64), Failure> {
     let store = context.store().await?;
     let record = store.load(&context.global.account).await?;
     let is_there = |record: &Record| {
         record.slot().is_some_and(|slot| slot.access_token.is(&grant.access_token))
     };
+    let is_as_before = |record: &Record| {
+        let same = before.is_some_and(|before| before.incarnation == record.incarnation);
+        same && !record.is_logged_out()
+    };
     match record {
         Some(record) if is_there(&record) => Ok((store, record.generation)),
-        Some(_) | None => Err(Failure::other(
+        Some(record) if !is_as_before(&record) => Err(Failure::other(
             "internal",
             "another login or logout came at the same moment and took the place of this one",
         )
         .remedy("see `regrant status`, and do it again if that is not what you want")),
+        Some(_) | None => Err(Failure::login_unsaved()),
     }
 }
 

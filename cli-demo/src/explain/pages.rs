@@ -45,6 +45,16 @@ pub(crate) const PAGES: &[Page] = &[
         exit: Some(3),
     },
     Page {
+        code: "lineage_forked",
+        what: "the credential came from another host, and the copy there went on",
+        why: "This credential was brought by a host of another name, and its refresh token is \
+              refused here. Where refresh tokens are good for one use, two copies of one login \
+              cannot both go on: whoever refreshes first keeps it. A host that was renamed since \
+              looks the same.",
+        remedy: "log in on each host separately: `regrant login` here; the other host keeps its own",
+        exit: Some(3),
+    },
+    Page {
         code: "rotation_lost",
         what: "a new refresh token was lost on its way here, and the old one is refused",
         why: "The authorization server answered a refresh with a new refresh token, and the answer \
@@ -111,10 +121,27 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         code: "unreachable",
         what: "the authorization server cannot be reached",
-        why: "Nothing was sent: there is no network, the name does not resolve, the connection was \
-              refused, or TLS failed.",
+        why: "Nothing was sent: there is no network, or the connection was refused.",
         remedy: "check network and proxy; the next command after the time that is printed tries \
               again",
+        exit: Some(4),
+    },
+    Page {
+        code: "name_unresolved",
+        what: "the name of the authorization server does not resolve",
+        why: "Nothing was sent: the name servers know no host of that name, or cannot be reached.",
+        remedy: "check the name in `regrant client show`, the network and a VPN; the next command \
+              after the time that is printed tries again",
+        exit: Some(4),
+    },
+    Page {
+        code: "tls_failed",
+        what: "no secure connection to the authorization server can be made",
+        why: "Nothing was sent: the certificate that the server showed is not believed, or what \
+              answers there speaks no TLS. A wrong clock, a proxy that opens connections, or a \
+              missing authority are the usual causes.",
+        remedy: "check clock, proxy and certificates of this machine; the next command after the \
+              time that is printed tries again",
         exit: Some(4),
     },
     Page {
@@ -130,7 +157,8 @@ pub(crate) const PAGES: &[Page] = &[
         what: "the authorization server asks for fewer requests",
         why: "It answered 429 or slow_down. Its Retry-After is honoured, up to a day. Many \
               machines that share one client are the usual cause.",
-        remedy: "wait until the time that is printed; the next command after it tries again",
+        remedy: "wait until the time that is printed, and let fewer programs use this client; the \
+              next command after it tries again",
         exit: Some(4),
     },
     Page {

@@ -53,11 +53,6 @@ impl Machine {
         matches!(self.lease, Lease::Held { .. })
     }
 
-    /// Whether the token request with this number is still waited for.
-    pub fn awaits(&self, request: u64) -> bool {
-        matches!(&self.job, Job::Asking { id, .. } if *id == request)
-    }
-
     /// Whether a refused refresh token is to be tried once more.
     pub fn is_reconsidering(&self) -> bool {
         self.reconsider

@@ -36,6 +36,23 @@ pub fn cleaned(text: &str) -> String {
     out
 }
 
+/// Whether a text holds a piece of a secret: eight bytes in a row, so many that no code shares them
+/// by chance, or the whole of a shorter one. Without regard to case, for codes are shown in lower
+/// case.
+pub(super) fn quotes(text: &str, secret: &str) -> bool {
+    const PIECE: usize = 8;
+    /// Longer than any token that a header carries; what lies beyond costs time and tells nothing.
+    const LONGEST: usize = 16 * 1024;
+    let secret = secret.as_bytes();
+    let secret = &secret[..secret.len().min(LONGEST)];
+    let length = secret.len().min(PIECE);
+    length > 0
+        && text
+            .as_bytes()
+            .windows(length)
+            .any(|part| secret.windows(length).any(|piece| part.eq_ignore_ascii_case(piece)))
+}
+
 /// Whether a text can be shown and used as it is: a URL, at most 2 KiB.
 pub(super) fn is_fit(text: &str) -> bool {
     text.len() <= 2048 && text.chars().all(is_shown)

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -9,7 +10,7 @@ use super::granting::Granting;
 use super::members::{Members, as_json, nests_too_deep};
 use super::profile::{Profile, TokenClass, TokenRule};
 use super::rule::Evidence;
-use super::text::{MAX_RETRY_AFTER, cleaned, rounded_up};
+use super::text::{MAX_RETRY_AFTER, cleaned, quotes, rounded_up};
 use super::{Headers, is_form, nonce};
 use crate::grant::{Answer, Applied, Failure, Refusal, RefusalKind};
 use crate::reason::Cause;
@@ -38,6 +39,8 @@ pub struct TokenReply<'a> {
     /// Whether an access token that is not bound to the client's key is of no use
     /// (RFC 9449 section 5).
     pub dpop_required: bool,
+    /// The secrets that the request carried: a code that quotes one of them is withheld.
+    pub sent: &'a [&'a Secret],
 }
 
 impl fmt::Debug for TokenReply<'_> {
@@ -97,6 +100,7 @@ pub fn read_token_reply<'p>(
     let inner = root.and_then(|root| members.object(root));
     let reading = Reading { reply, members, inner, profile };
     let (answer, rule, reason) = reading.read();
+    let (answer, reason) = reading.withheld(answer, reason);
     let reason = reason.or_else(|| match &answer {
         Answer::Refused(refusal) => Some(refusal.code.clone()),
         Answer::Failed(failure) | Answer::Unusable { failure, .. } => failure.code.clone(),
@@ -321,6 +325,26 @@ impl<'p> Reading<'_, '_, 'p> {
                 (answer, rule, Some("unknown_error"))
             }
         }
+    }
+
+    /// The same without codes that quote a secret of the request or of the answer itself: codes are
+    /// shown and logged, and some servers send back what they do not like.
+    fn withheld(&self, mut answer: Answer, reason: Option<String>) -> (Answer, Option<String>) {
+        let own = ["access_token", "refresh_token", "id_token"];
+        let own: Vec<_> = own.iter().filter_map(|name| self.members.secret(name)).collect();
+        let leaks = |text: &String| {
+            let mut secrets = self.reply.sent.iter().copied().chain(&own);
+            secrets.any(|secret| quotes(text, secret.expose()))
+        };
+        match &mut answer {
+            Answer::Refused(refusal) if leaks(&refusal.code) => refusal.code = "withheld".into(),
+            Answer::Failed(failure) | Answer::Unusable { failure, .. } => {
+                failure.code = failure.code.take().filter(|code| !leaks(code));
+            }
+            Answer::Refused(_) | Answer::Granted(_) | Answer::NonceWanted => {}
+        }
+        let reason = reason.map(|reason| if leaks(&reason) { "withheld".into() } else { reason });
+        (answer, reason)
     }
 
     /// Where a grant lies, if there is one.

@@ -68,7 +68,7 @@ impl User {
     /// Asks, and is told that a login is needed.
     pub(crate) async fn needs_login(&self) -> (LoginReason, Option<String>) {
         match self.call().await {
-            Err(AccessError::NeedsLogin { reason, code }) => (reason, code),
+            Err(AccessError::NeedsLogin { reason, code, .. }) => (reason, code),
             other => panic!("instead of a needed login: {other:?}"),
         }
     }

@@ -110,7 +110,7 @@ async fn a_revocation_is_believed_only_when_the_authorization_server_says_it() {
     scene.api(|_| reply(200, r#"{"ok":false,"error":"token_revoked"}"#));
     scene.always(reply(200, r#"{"ok":false,"error":"invalid_refresh_token"}"#));
     let got = scene.call().await;
-    let AccessError::NeedsLogin { reason, code } = got.error() else { panic!("{got:?}") };
+    let AccessError::NeedsLogin { reason, code, .. } = got.error() else { panic!("{got:?}") };
     assert_eq!((*reason, code.as_deref()), (LoginReason::Refused, Some("invalid_refresh_token")));
     scene.pass(DAY).await;
     assert!(matches!(scene.call().await.error(), AccessError::NeedsLogin { .. }));

@@ -81,6 +81,7 @@ impl HttpAnswer {
             body: &self.body,
             scope_sent: asked.sent_scope,
             dpop_required: asked.dpop_required,
+            sent: &[],
         }
     }
 }

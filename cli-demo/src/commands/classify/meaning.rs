@@ -215,9 +215,12 @@ fn token_class(answer: &Answer) -> &'static str {
         Answer::NonceWanted => "Transient",
         Answer::Unusable { .. } => "Malformed",
         Answer::Failed(failure) => match failure.cause {
-            Cause::Unreachable | Cause::Unavailable | Cause::RateLimited | Cause::NoAnswer => {
-                "Transient"
-            }
+            Cause::Unreachable
+            | Cause::NameUnresolved
+            | Cause::TlsFailed
+            | Cause::Unavailable
+            | Cause::RateLimited
+            | Cause::NoAnswer => "Transient",
             Cause::ClientMisconfigured => "ClientMisconfigured",
             Cause::NotOauth | Cause::UnknownError | Cause::EndpointMoved => "Malformed",
             // The enum may grow; an unknown cause never logs anybody out.

@@ -199,7 +199,9 @@ fn every_fact_is_in_the_form() {
         ("generation", |r| r.generation = 2),
         ("superseded", |r| r.superseded.push(Id([1; 16]))),
         ("client", |r| r.client.client_id = "another".into()),
-        ("client's endpoint", |r| r.client.revocation_endpoint = Some("https://as.example/r".into())),
+        ("client's endpoint", |r| {
+            r.client.revocation_endpoint = Some("https://as.example/r".into())
+        }),
         ("subject", |r| r.subject = Some("somebody".into())),
         ("origins", |r| r.origins.clear()),
         ("refresh token", |r| r.refresh_token = Some(secret("another"))),
