@@ -2,15 +2,17 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::shown_url;
 use crate::secret::{Secret, at_rest_option};
 use crate::unknown::Unknown;
 
 /// What a refresh needs besides the refresh token. Kept in the record, so that a program that
 /// only finds the record can refresh it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Client {
     /// The token endpoint (RFC 6749 section 3.2): an absolute `https` URL, or `http` on loopback.
@@ -84,6 +86,28 @@ pub enum ClientAuthentication {
     /// A token that the client signs with its private key (RFC 7523 section 2.2). The key, in
     /// PKCS #8 PEM, stands in the place of the secret, or the host signs.
     PrivateKeyJwt,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A URL can hold a password or a key.
+        let url = |url: &Option<String>| url.as_deref().map(shown_url);
+        f.debug_struct("Client")
+            .field("token_endpoint", &shown_url(&self.token_endpoint))
+            .field("client_id", &self.client_id)
+            .field("authentication", &self.authentication)
+            .field("client_secret", &self.client_secret)
+            .field("revocation_endpoint", &url(&self.revocation_endpoint))
+            .field("issuer", &url(&self.issuer))
+            .field("profile", &self.profile)
+            .field("renewal", &self.renewal)
+            .field("scope", &self.scope)
+            .field("resource", &self.resource)
+            .field("dpop", &self.dpop)
+            .field("source", &self.source)
+            .field("unknown", &self.unknown)
+            .finish()
+    }
 }
 
 impl Renewal {

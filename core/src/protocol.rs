@@ -86,7 +86,7 @@ pub use challenge::{Challenge, challenges};
 pub use class::Class;
 pub use profile::{Profile, ProfileError};
 pub use request::{TokenRequest, revocation_request, token_request};
-pub use text::cleaned;
+pub use text::{cleaned, shown_url};
 pub use token::{TokenReading, TokenReply, read_token_reply};
 
 /// The lines of a header, each with its name in whatever case, in the order they came.

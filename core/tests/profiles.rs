@@ -62,8 +62,9 @@ fn what_is_no_profile_is_refused_with_the_reason() {
     assert!(fault("{").contains("line 1"));
     assert!(fault(r#"{"name":""}"#).contains("has a name"));
     assert!(fault(r#"{"name":"own","rotating":true}"#).contains("unknown field `rotating`"));
-    assert!(fault(r#"{"name":"own","rotation":"sometimes"}"#).contains("sometimes"));
-    assert!(fault(&with_rule(r#"{"name":"a","when":{},"class":"Nothing"}"#)).contains("Nothing"));
+    assert!(fault(r#"{"name":"own","rotation":"some"}"#).contains("expected one of"));
+    let class = r#"{"name":"a","when":{},"class":"Nothing"}"#;
+    assert!(fault(&with_rule(class)).contains("expected one of"));
     let two =
         r#"{"name":"a","when":{"json":[{"path":"/a","eq":1,"prefix":"b"}]},"class":"NotAuth"}"#;
     assert!(fault(&with_rule(two)).contains("takes one of"));
@@ -73,6 +74,20 @@ fn what_is_no_profile_is_refused_with_the_reason() {
     assert!(fault(&with_rule(&format!("{twice},{twice}"))).contains("another rule"));
     let header = r#"{"name":"a","when":{"header":[{"name":"x"}]},"class":"NotAuth"}"#;
     assert!(fault(&with_rule(header)).contains("eq and prefix"));
+}
+
+#[test]
+fn a_file_of_tokens_that_is_no_profile_is_not_quoted() {
+    for text in [
+        r#"{"name":"n","token":"canary-0"}"#,
+        r#"{"name":"n","rotation":"canary-0, expected nothing"}"#,
+        r#"{"name":"n","canary-0":1}"#,
+        r#"{"name":"n","api":"canary-0"}"#,
+    ] {
+        let said = fault(text);
+        assert!(!said.contains("canary"), "{said}");
+        assert!(said.contains("line 1"), "{said}");
+    }
 }
 
 #[test]

@@ -285,31 +285,29 @@ impl Machine {
         self.job = Job::Acquiring { id, deadline, looks };
     }
 
-    /// Lets the lease go and the job end.
+    /// Lets the lease go and the job end. With a grant that is still to be saved it is kept: the
+    /// grant's errand ends the job then.
     fn release(&mut self) {
         self.holder = None;
-        match core::mem::replace(&mut self.lease, Lease::None) {
-            Lease::Held { .. } => {
+        match (self.lease, self.keeping()) {
+            (Lease::Held { .. }, Some(nonce)) => self.job = Job::Ending { nonce },
+            (Lease::Held { .. }, None) => {
+                self.lease = Lease::None;
                 let deadline = self.now + self.policy.store;
                 let id = self.act(Action::Release, deadline);
                 self.job = Job::Releasing { id, deadline };
             }
-            Lease::None | Lease::Unlockable => self.job = Job::Idle,
+            (Lease::None | Lease::Unlockable, _) => {
+                self.lease = Lease::None;
+                self.job = Job::Idle;
+            }
         }
     }
 
     /// The attempt's outcome is saved, or there was nothing to save.
     pub(super) fn job_ended(&mut self, ended: Id) {
         if matches!(self.job, Job::Ending { nonce } if nonce == ended) {
-            self.end_or_keep();
-        }
-    }
-
-    /// Lets the lease go, unless a grant is still to be saved: its errand ends the job then.
-    fn end_or_keep(&mut self) {
-        match self.keeping() {
-            Some(nonce) => self.job = Job::Ending { nonce },
-            None => self.release(),
+            self.release();
         }
     }
 
@@ -532,7 +530,7 @@ impl Machine {
         });
         // With a grant in hand, nothing is asked for: what it was made of is spent.
         if self.keeping().is_some() {
-            return self.end_or_keep();
+            return self.release();
         }
         let go_on = !self.stopping && !self.is_being_replaced();
         let Some(need) = renewable.filter(|_| go_on) else {

@@ -166,6 +166,22 @@ pub(super) enum TokenClass {
     Malformed,
 }
 
+/// What serde says, without the values that it quotes: somebody may have given a file of tokens by
+/// mistake. The name of a member that nobody knows is told if it looks like one.
+fn in_our_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let quotes = ["invalid ", "unknown "].iter().any(|begin| text.starts_with(begin));
+    let Some((what, expected)) = text.rsplit_once(", expected ").filter(|_| quotes) else {
+        return text;
+    };
+    let name = what.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`'));
+    let is_plain = |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    match name.filter(is_plain) {
+        Some(_) => text,
+        None => alloc::format!("expected {expected}"),
+    }
+}
+
 /// Why a text is no profile.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -207,7 +223,7 @@ impl Profile {
             return Err(ProfileError::TooLong);
         }
         let profile: Self = serde_json::from_str(text)
-            .map_err(|error| ProfileError::Schema { what: error.to_string() })?;
+            .map_err(|error| ProfileError::Schema { what: in_our_words(&error) })?;
         profile.check()?;
         Ok(profile)
     }

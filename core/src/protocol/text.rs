@@ -36,6 +36,33 @@ pub fn cleaned(text: &str) -> String {
     out
 }
 
+/// A URL, or what was to be one, fit to be shown: the same, without user and password, and with a
+/// query or a fragment only hinted at.
+///
+/// ```
+/// use regrant_core::protocol::shown_url;
+///
+/// assert_eq!(shown_url("https://user:pass@as.example/a?key=k"), "https://as.example/a?...");
+/// ```
+pub fn shown_url(text: &str) -> String {
+    let (url, cut) = match text.find(['?', '#']) {
+        Some(at) => (&text[..at], &text[at..=at]),
+        None => (text, ""),
+    };
+    let hint = if cut.is_empty() { "" } else { "..." };
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (alloc::format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let authority = &rest[..rest.find(['/', '\\']).unwrap_or(rest.len())];
+    // What follows a host is a port. Anything else is a password, perhaps one with a slash in it.
+    let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']'));
+    let odd = port.is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit()));
+    let user = if odd && !authority.contains('@') { rest } else { authority };
+    let host = user.rfind('@').map_or(0, |at| at + 1);
+    cleaned(&alloc::format!("{scheme}{}{cut}{hint}", &rest[host..]))
+}
+
 /// Whether a text holds a piece of a secret: eight bytes in a row, so many that no code shares them
 /// by chance, or the whole of a shorter one. Without regard to case, for codes are shown in lower
 /// case.
@@ -65,4 +92,36 @@ fn is_shown(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}'
     );
     !c.is_control() && !unseen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_what_may_be_secret() {
+        for (text, seen) in [
+            ("https://as.example/a", "https://as.example/a"),
+            ("https://as.example:8443/a@b", "https://as.example:8443/a@b"),
+            ("https://[::1]/a@b", "https://[::1]/a@b"),
+            ("https://user:canary@as.example/a@b", "https://as.example/a@b"),
+            ("https://user:can/ary@as.example/a", "https://as.example/a"),
+            ("https://a@canary@as.example", "https://as.example"),
+            ("user:canary@as.example", "as.example"),
+            ("https://as.example/a?code=canary#canary", "https://as.example/a?..."),
+            ("https://as.example#canary", "https://as.example#..."),
+            ("https:\\\\as.example", "https:\\\\as.example"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_url(text), seen, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_piece_of_eight_bytes_is_a_quotation() {
+        assert!(quotes("x ABCDEFGH", "00abcdefgh11"));
+        assert!(!quotes("x abcdefg", "00abcdefgh11"));
+        assert!(quotes("an s3cret", "S3cret"));
+        assert!(!quotes("anything", ""));
+    }
 }
