@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use crate::workspace::{Workspace, on_path, succeed};
-use crate::{diagram, run_tests, tidy};
+use crate::{diagram, fuzz, run_tests, scenarios, teeth, tidy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -22,6 +22,7 @@ struct Stage {
 
 const STAGES: &[Stage] = &[
     Stage { name: "test", run: |workspace| passed(run_tests::run(workspace, true)) },
+    Stage { name: "scenarios", run: |workspace| passed(scenarios::run(workspace)) },
     Stage {
         name: "fmt",
         run: |workspace| passed(succeed(&mut workspace.cargo(&["fmt", "--all", "--check"]))),
@@ -29,6 +30,8 @@ const STAGES: &[Stage] = &[
     Stage { name: "clippy", run: clippy },
     Stage { name: "doc", run: doc },
     Stage { name: "diagram", run: |workspace| passed(diagram::run(workspace, true)) },
+    Stage { name: "teeth", run: |workspace| passed(teeth::run(workspace, None, true)) },
+    Stage { name: "fuzz", run: |workspace| passed(fuzz::run(workspace, &fuzz::Options::smoke())) },
     Stage { name: "tidy", run: |workspace| passed(tidy::run(workspace)) },
     Stage { name: "deny", run: deny },
 ];
