@@ -28,9 +28,11 @@ fn open_to_others(folder: &Path) -> Vec<(PathBuf, u32)> {
     found
 }
 
+/// Under an open umask all that is made belongs to its owner alone.
+///
 /// One test for all, since the umask is the whole process's.
 #[tokio::test]
-async fn under_an_open_umask_all_that_is_made_belongs_to_its_owner_alone() {
+async fn sh_05_file_modes() {
     let folder = tempfile::tempdir().unwrap();
     rustix::process::umask(Mode::empty());
     let key = KeyFile::new(folder.path().join("keys/deep/regrant.key"));

@@ -173,7 +173,7 @@ fn a_folder_that_another_made_survives_a_power_loss_too() {
 }
 
 #[test]
-fn a_power_loss_in_a_save_leaves_the_old_or_the_new() {
+fn cp_01_b_a_power_loss_in_a_save_leaves_the_old_or_the_new() {
     let prepare = async |path: &Path| drop(with_one(path, OLD).await);
     let Some(done) = done_to("save", prepare) else { return };
     let old = Found::Record(blob("default", 1, OLD));

@@ -53,7 +53,7 @@ async fn every_flipped_bit_is_damage() {
 }
 
 #[tokio::test]
-async fn every_other_length_is_damage() {
+async fn cp_03_b_every_other_length_is_damage() {
     let folder = folder();
     let path = inside(&folder);
     with_one(&path, b"sealed").await;
@@ -132,7 +132,7 @@ fn other(path: &Path) -> PathBuf {
 
 /// A release of before and one of after share a folder: neither may lose what the other has.
 #[tokio::test]
-async fn what_a_newer_version_wrote_is_refused_and_kept() {
+async fn cp_06_b_what_a_newer_version_wrote_is_refused_and_kept() {
     let folder = folder();
     let path = inside(&folder);
     with_one(&path, b"sealed").await;
@@ -148,8 +148,9 @@ async fn what_a_newer_version_wrote_is_refused_and_kept() {
     assert_eq!(copies(&path), [newer]);
 }
 
+/// A file of the first release is read.
 #[tokio::test]
-async fn a_file_of_the_first_release_is_read() {
+async fn cp_06_schema_and_mixed_versions() {
     let golden = include_str!("../golden/record-1.hex").split_whitespace().collect::<String>();
     let digits = golden.as_bytes().chunks(2);
     let digits = digits.map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap());
@@ -164,8 +165,9 @@ async fn a_file_of_the_first_release_is_read() {
     assert_eq!(here.list().await.unwrap(), [expected.entry]);
 }
 
+/// A login over damage keeps a copy of each.
 #[tokio::test]
-async fn a_login_over_damage_keeps_a_copy_of_each() {
+async fn cp_03_corrupt_is_not_absent() {
     let folder = folder();
     let path = inside(&folder);
     let mut last = with_one(&path, b"sealed").await;
@@ -183,7 +185,7 @@ async fn a_login_over_damage_keeps_a_copy_of_each() {
 }
 
 #[tokio::test]
-async fn damage_to_one_account_is_not_that_of_another() {
+async fn cp_03_c_damage_to_one_account_is_not_that_of_another() {
     let folder = folder();
     let path = inside(&folder);
     with_one(&path, b"sealed").await;

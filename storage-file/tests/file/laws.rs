@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use crate::support;
 
 /// A folder, with records and leases in it.
-struct InFolder {
+pub(crate) struct InFolder {
     path: PathBuf,
     /// Of the one that was made new: it goes with it.
     _folder: Option<TempDir>,
 }
 
 impl InFolder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = support::folder();
         Self { path: support::inside(&folder), _folder: Some(folder) }
     }

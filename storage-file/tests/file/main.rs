@@ -11,6 +11,7 @@ mod disk;
 #[cfg(target_os = "linux")]
 mod faults;
 mod laws;
+mod mid_save;
 #[cfg(target_os = "linux")]
 mod mounts;
 #[cfg(unix)]

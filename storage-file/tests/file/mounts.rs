@@ -2,7 +2,7 @@
 //! answers a system call without doing it.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use regrant_core::StoreFault;
 use regrant_storage::{BlobStore, Expected, SaveOutcome};
@@ -103,4 +103,49 @@ fn a_lock_that_fails_is_an_error() {
 
 fn report(mount: &[&str]) -> Option<Report> {
     faults::report(mount, async |path: &Path| drop(with_one(path, b"old").await))
+}
+
+/// The file of a record is a mount of its own, as containers like to have it: it cannot be
+/// replaced, and it is not written into either, since a crash would leave half of it.
+#[test]
+fn cp_02_d_a_record_that_is_a_mount_of_its_own_is_told_and_kept() {
+    // As root a mount needs a name space of its own alone; another user gets one to be root in.
+    let is_root = rustix::process::geteuid().is_root();
+    let unshare: &[&str] = if is_root { &["--mount"] } else { &["--map-root-user", "--mount"] };
+    let mounts = ["mount", "-t", "tmpfs", "tmpfs", "/mnt"];
+    let tried = Command::new("unshare").args(unshare).args(mounts).stderr(Stdio::null()).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        trace::left_out("a record that is a mount takes `unshare` and the right to mount");
+        return;
+    }
+    let folder = folder();
+    let path = inside(&folder);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(with_one(&path, b"sealed"));
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::copy(record(&path), &elsewhere).unwrap();
+    let again = child("mounts::child_cannot_replace", &path);
+    let mut mounted = Command::new("unshare");
+    mounted.args(unshare).args([
+        "sh",
+        "-c",
+        "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"",
+    ]);
+    mounted.arg("sh").args([&elsewhere, &record(&path)]);
+    mounted.arg(again.get_program()).args(again.get_args()).env(CHILD, &path);
+    assert!(mounted.stdout(Stdio::null()).status().unwrap().success());
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), std::fs::read(record(&path)).unwrap());
+}
+
+#[tokio::test]
+async fn child_cannot_replace() {
+    let Some(path) = told() else { return };
+    let here = store(&path).await;
+    let there = here.load(&account("default")).await.unwrap().unwrap();
+    let error = here.save(&blob("default", 2, b"new"), at(&there)).await.unwrap_err();
+    assert_eq!(error.kind(), StoreFault::Unavailable, "{error:?}");
+    assert_eq!(error.outcome(), SaveOutcome::NotApplied);
+    assert!(error.to_string().contains("mount its folder instead"), "{error}");
+    assert_eq!(here.load(&account("default")).await.unwrap(), Some(there));
+    assert!(unfinished(&path).iter().all(|name| name.ends_with(".claim")));
 }

@@ -37,8 +37,9 @@ fn open_to_others(folder: &Path) -> Vec<PathBuf> {
     open
 }
 
+/// Under a wide umask all it makes is the owner's.
 #[test]
-fn under_a_wide_umask_all_it_makes_is_the_owners() {
+fn sh_05_file_modes() {
     let folder = folder();
     let path = folder.path().join("made/store");
     let again = child("privacy::child_makes_every_file", &path);
@@ -76,7 +77,7 @@ async fn child_makes_every_file() {
 }
 
 #[test]
-fn rights_that_others_have_are_taken_away_with_one_warning() {
+fn sh_05_b_rights_that_others_have_are_taken_away_with_one_warning() {
     let folder = folder();
     let path = inside(&folder);
     // By itself in a process, so that the warnings counted are its own.
@@ -104,7 +105,7 @@ async fn child_counts_the_warnings() {
 }
 
 #[test]
-fn where_nothing_may_be_written_it_reads_and_says_so() {
+fn cp_05_where_nothing_may_be_written_it_reads_and_says_so() {
     let folder = folder();
     let path = inside(&folder);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -147,7 +148,7 @@ async fn child_may_only_read() {
 
 /// As root alone, who may give files away; nobody else can get into the situation.
 #[tokio::test]
-async fn what_the_superuser_saves_stays_the_users() {
+async fn cp_02_b_what_the_superuser_saves_stays_the_users() {
     let folder = folder();
     let path = inside(&folder);
     let old = with_one(&path, b"sealed").await;
@@ -166,8 +167,9 @@ async fn what_the_superuser_saves_stays_the_users() {
     }
 }
 
+/// A record that is a link stays one, and what it leads to is replaced.
 #[tokio::test]
-async fn a_record_that_is_a_link_stays_one_and_what_it_leads_to_is_replaced() {
+async fn cp_02_replace_semantics() {
     let folder = folder();
     let (path, elsewhere) = (inside(&folder), folder.path().join("elsewhere"));
     let old = with_one(&path, b"sealed").await;
@@ -213,10 +215,12 @@ fn holds(folder: &Path, canary: &[u8]) -> bool {
     })
 }
 
+/// After a logout no token is left, not even by a save that was killed.
+///
 /// A process is killed in each of the steps of a save; then the user logs out.
 #[cfg(target_os = "linux")]
 #[test]
-fn after_a_logout_no_token_is_left_not_even_by_a_save_that_was_killed() {
+fn sh_04_remnants_after_delete() {
     if !crate::trace::is_there() {
         return;
     }

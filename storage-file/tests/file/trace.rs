@@ -39,16 +39,20 @@ impl Call {
 }
 
 /// Whether strace is there. If not, this is said, and is a failure where every part is required.
-#[expect(clippy::print_stderr, reason = "what is left out is said aloud")]
 pub(crate) fn is_there() -> bool {
     let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status();
     if found.is_ok_and(|status| status.success()) {
         return true;
     }
-    let what = "left out: strace is missing; it shows and breaks the system calls of a save";
-    assert!(std::env::var_os("REGRANT_REQUIRE_ALL_PARTS").is_none(), "{what}");
-    eprintln!("{what}");
+    left_out("strace is missing; it shows and breaks the system calls of a save");
     false
+}
+
+/// Says what is left out and why; a failure where every part is required.
+#[expect(clippy::print_stderr, reason = "what is left out is said aloud")]
+pub(crate) fn left_out(what: &str) {
+    assert!(std::env::var_os("REGRANT_REQUIRE_ALL_PARTS").is_none(), "left out: {what}");
+    eprintln!("left out: {what}");
 }
 
 /// This test binary again under strace with these options, to run the tests of this name, with

@@ -59,7 +59,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn the_mode_of_the_file_is_kept_and_ours_are_our_own() {
+    async fn cp_02_b_the_mode_of_the_file_is_kept_and_ours_are_our_own() {
         for kept in [0o600, 0o640, 0o644, 0o400] {
             let place = Place::used();
             fs::set_permissions(&place.file, fs::Permissions::from_mode(kept)).unwrap();
@@ -77,7 +77,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn the_owner_of_the_file_is_kept() {
+    async fn cp_02_c_the_owner_of_the_file_is_kept() {
         if !rustix::process::geteuid().is_root() {
             crate::process::left_out("the owner is kept", "only root can give files away");
             return;
@@ -94,8 +94,9 @@ mod unix {
         assert_eq!(place.found()["oauth"]["access"], "own 1 access");
     }
 
+    /// A link stays a link, and all its names are one store.
     #[tokio::test]
-    async fn a_link_stays_a_link_and_all_its_names_are_one_store() {
+    async fn cp_02_replace_semantics() {
         let place = Place::used();
         let link = place.folder.path().join("link.json");
         symlink("credentials.json", &link).unwrap();

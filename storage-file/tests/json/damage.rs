@@ -7,8 +7,9 @@ use regrant_storage::{SaveOutcome, TokenStore as _};
 
 use crate::support::*;
 
+/// A file that is no JSON is damage, and stays as it is.
 #[tokio::test]
-async fn a_file_that_is_no_json_is_damage_and_stays_as_it_is() {
+async fn cp_03_corrupt_is_not_absent() {
     for damage in ["", "{", "{\"oauth\": {\"access\": \"canary", "canary", "{} {}"] {
         let place = Place::used();
         let found = place.loaded().await;
@@ -25,7 +26,7 @@ async fn a_file_that_is_no_json_is_damage_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_login_sets_damage_aside_and_a_logout_sweeps_it() {
+async fn cp_03_b_a_login_sets_damage_aside_and_a_logout_sweeps_it() {
     let place = Place::used();
     let store = place.open().await;
     for (number, damage) in [(1, "{ \"half"), (2, "[other"), (1, "{ \"half")] {
@@ -80,7 +81,7 @@ async fn damaged_notes_are_damage_and_the_file_is_spared() {
 }
 
 #[tokio::test]
-async fn notes_of_a_newer_version_are_left_alone() {
+async fn cp_06_notes_of_a_newer_version_are_left_alone() {
     let place = Place::used();
     let newer = "{\"format\":2,\"what\":\"comes then\"}";
     fs::write(place.notes(), newer).unwrap();

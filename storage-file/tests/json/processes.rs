@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use regrant_core::StoreFault;
@@ -222,7 +223,7 @@ async fn a_save_between_the_two_halves_of_a_load_is_not_taken_for_another_progra
 /// A saver that is killed at each of its steps leaves the old tokens or the new ones, with all that
 /// is known of them, and nobody in the way of the next.
 #[tokio::test]
-async fn a_kill_at_any_step_of_a_save_leaves_the_old_or_the_new() {
+async fn cp_01_b_a_kill_at_any_step_of_a_save_leaves_the_old_or_the_new() {
     const WHAT: &str = "a kill at any step of a save";
     if !strace_is_there(WHAT) {
         return;
@@ -258,7 +259,7 @@ async fn a_kill_at_any_step_of_a_save_leaves_the_old_or_the_new() {
 /// A save that finds the disk full at any of its steps tells the truth about what it has done, and
 /// changes nothing that is known if it has done nothing.
 #[tokio::test]
-async fn a_full_disk_at_any_step_of_a_save_is_told_and_leaves_what_it_says() {
+async fn cp_01_c_a_full_disk_at_any_step_of_a_save_is_told_and_leaves_what_it_says() {
     const WHAT: &str = "a full disk at any step of a save";
     if !strace_is_there(WHAT) {
         return;
@@ -366,4 +367,75 @@ async fn what_a_dead_saver_has_taken_out_is_put_back() {
         assert_eq!(token_in(&place.file), newer.unwrap_or("foreign-before"));
         assert_eq!(place.names(), ["credentials.json", "credentials.json.regrant"]);
     }
+}
+
+/// A process is killed in each of the steps of a save; then the user logs out. This store keeps
+/// tokens in the clear, for the other program, so that nothing but their absence protects them.
+#[tokio::test]
+async fn sh_04_remnants_after_delete() {
+    if !strace_is_there("a kill at any step of a save before a logout") {
+        return;
+    }
+    let mut left = 0;
+    for call in CALLS {
+        for nth in 1.. {
+            let place = Place::used();
+            let found = place.loaded().await;
+            let own = login(1, Some(&found.record));
+            done(save(&place.open().await, &own, &at(&found)).await);
+            let how = format!("signal=KILL:when={nth}");
+            let Some((mut saver, _strace, _)) = disturbed(&place.file, call, &how) else { return };
+            saver.tell("go");
+            if saver.report().is_some() {
+                break;
+            }
+            left += usize::from(place.names().iter().any(|name| name.ends_with(".tmp")));
+            let found = place.loaded().await;
+            let gone = logged_out(&found.record);
+            done(save(&place.open().await, &gone, &at(&found)).await);
+            for name in place.names() {
+                let bytes = fs::read(place.folder.path().join(&name)).unwrap();
+                for token in ["own 1 ", "own-next ", "foreign 1 "] {
+                    let is_there = bytes.windows(token.len()).any(|part| part == token.as_bytes());
+                    assert!(!is_there, "{call} {nth}: {token}is in {name}");
+                }
+            }
+        }
+    }
+    assert!(left > 0, "no kill has left anything");
+}
+
+/// The file is a mount of its own, as containers like to have it: it cannot be replaced, and it is
+/// not written into either, since a crash would leave half of it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn cp_02_d_a_file_that_is_a_mount_of_its_own_is_told_and_kept() {
+    let is_root = rustix::process::geteuid().is_root();
+    let unshare: &[&str] = if is_root { &["--mount"] } else { &["--map-root-user", "--mount"] };
+    let mounts = ["mount", "-t", "tmpfs", "tmpfs", "/mnt"];
+    let tried = Command::new("unshare").args(unshare).args(mounts).stderr(Stdio::null()).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        left_out("a file that is a mount", "it takes `unshare` and the right to mount");
+        return;
+    }
+    let place = Place::used();
+    let elsewhere = place.folder.path().join("elsewhere");
+    fs::copy(&place.file, &elsewhere).unwrap();
+    let saver = part("saves", &place.file);
+    let mut mounted = Command::new("unshare");
+    mounted.args(unshare).args(["sh", "-c"]);
+    mounted.arg("mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"");
+    mounted.arg("sh").args([&elsewhere, &place.file]);
+    mounted.arg(saver.get_program()).args(saver.get_args());
+    mounted.envs(saver.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut saver = Process::start(mounted);
+    assert!(saver.report().unwrap().starts_with("ready"));
+    saver.tell("go");
+    let report = saver.report().unwrap();
+    assert!(report.starts_with("store_unavailable NotApplied "), "{report}");
+    assert!(report.contains("mount its folder instead"), "{report}");
+    saver.ended();
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), written("foreign 1"));
+    assert_eq!(place.text(), written("foreign 1"));
+    save_further(&place.file).await;
 }

@@ -99,19 +99,26 @@ async fn saved(vault: &Vault, account: &str) -> Result<String, StoreError> {
 
 async fn read(vault: &Vault, account: &str) -> Result<String, StoreError> {
     let Some(stored) = vault.load(account).await? else { return Ok("none".to_owned()) };
-    assert_eq!(stored.record.incarnation, login(account).incarnation);
+    let saved = login(account);
+    assert_eq!(stored.record.incarnation, saved.incarnation);
+    let token = &stored.record.slot().unwrap().access_token;
+    assert_eq!(token.expose(), saved.grant.access_token.expose());
     Ok("as it was saved".to_owned())
 }
 
-/// A login that tells its account.
+/// A login that tells its account. That of the account `long` has a token of six thousand bytes.
 fn login(account: &str) -> Login {
+    let token = match account {
+        "long" => "0123456789".repeat(600),
+        account => format!("the token of {account}"),
+    };
     let mut incarnation = [0; 16];
     incarnation[..account.len()].copy_from_slice(account.as_bytes());
     Login {
         incarnation: Id(incarnation),
         client: Client::new("https://as.example/token", "a client"),
         origins: Vec::new(),
-        grant: Grant::bearer(Secret::new(format!("the token of {account}"))),
+        grant: Grant::bearer(Secret::new(token)),
         obtained_at: Timestamp::EPOCH,
     }
 }

@@ -27,7 +27,7 @@ fn a_probe_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_absent_and_one_that_is_removed_too() {
+fn sk_06_b_a_key_that_is_not_there_is_absent_and_one_that_is_removed_too() {
     let Some(session) = SecretService::unlocked() else { return };
     let mut client = Client::of(&session);
     assert_eq!(client.ask("load 00000000000000000000000000000000"), "none");

@@ -43,8 +43,9 @@ fn a_password_that_is_typed_late_serves_those_who_come_after_it() {
     assert_eq!(session.items().len(), 1);
 }
 
+/// A prompt that nobody answers is given up at the deadline, and the process ends.
 #[test]
-fn a_prompt_that_nobody_answers_is_given_up_at_the_deadline_and_the_process_ends() {
+fn sk_04_backend_hang_or_blocking_runtime() {
     let Some(mut session) = SecretService::with_display() else { return };
     session.lock();
     for runtime in ["none", "current_thread", "multi_thread"] {
@@ -58,7 +59,7 @@ fn a_prompt_that_nobody_answers_is_given_up_at_the_deadline_and_the_process_ends
 }
 
 #[test]
-fn a_process_that_waits_for_a_prompt_can_end() {
+fn sk_04_c_a_process_that_waits_for_a_prompt_can_end() {
     let Some(mut session) = SecretService::with_display() else { return };
     session.lock();
     for runtime in ["none", "current_thread", "multi_thread"] {
@@ -71,7 +72,7 @@ fn a_process_that_waits_for_a_prompt_can_end() {
 }
 
 #[test]
-fn the_other_tasks_of_a_program_go_on_while_a_prompt_waits() {
+fn sk_04_d_the_other_tasks_of_a_program_go_on_while_a_prompt_waits() {
     let Some(mut session) = SecretService::with_display() else { return };
     session.lock();
     for runtime in ["current_thread", "multi_thread"] {

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::service::{SHORT, SecretService};
 
 #[test]
-fn a_keychain_that_was_killed_is_found_again() {
+fn sk_01_f_a_keychain_that_was_killed_is_found_again() {
     let Some(mut session) = SecretService::unlocked() else { return };
     let mut client = Client::of(&session);
     let load = format!("load {}", client.create());
@@ -16,7 +16,7 @@ fn a_keychain_that_was_killed_is_found_again() {
 }
 
 #[test]
-fn a_bus_that_was_killed_is_found_again() {
+fn sk_01_g_a_bus_that_was_killed_is_found_again() {
     let Some(mut session) = SecretService::unlocked() else { return };
     let mut client = Client::of(&session);
     let load = format!("load {}", client.create());
@@ -46,7 +46,7 @@ fn a_message_that_breaks_the_connection_breaks_it_once() {
 }
 
 #[test]
-fn a_keychain_that_hangs_is_given_up_and_asked_again_when_it_goes_on() {
+fn sk_04_b_a_keychain_that_hangs_is_given_up_and_asked_again_when_it_goes_on() {
     let Some(session) = SecretService::unlocked() else { return };
     let mut client = Client::with(&session, "none", SHORT);
     let load = format!("load {}", Client::of(&session).create());

@@ -20,19 +20,19 @@ fn all_say(client: &mut Client, kind: &str, what: &str) {
 }
 
 #[test]
-fn without_a_bus_there_is_no_keychain() {
+fn sk_01_b_without_a_bus_there_is_no_keychain() {
     let Some(session) = SecretService::without_bus() else { return };
     all_say(&mut Client::of(&session), "store_unavailable", "log in to a desktop");
 }
 
 #[test]
-fn a_bus_without_a_keychain_is_told_from_no_bus() {
+fn sk_01_c_a_bus_without_a_keychain_is_told_from_no_bus() {
     let Some(session) = SecretService::without_keychain() else { return };
     all_say(&mut Client::of(&session), "store_unavailable", "no keychain answers");
 }
 
 #[test]
-fn a_keychain_without_a_collection_is_unavailable_and_nobody_is_asked_to_make_one() {
+fn sk_01_d_a_keychain_without_a_collection_is_unavailable_and_nobody_is_asked_to_make_one() {
     let Some(mut session) = SecretService::without_keychain() else { return };
     session.start_keychain(None);
     all_say(&mut Client::of(&session), "store_unavailable", "no default collection");
@@ -40,7 +40,7 @@ fn a_keychain_without_a_collection_is_unavailable_and_nobody_is_asked_to_make_on
 }
 
 #[test]
-fn a_locked_keychain_where_nobody_can_be_asked_is_locked() {
+fn sk_01_e_a_locked_keychain_where_nobody_can_be_asked_is_locked() {
     let Some(mut session) = SecretService::unlocked() else { return };
     let mut client = Client::of(&session);
     let name = client.create();

@@ -76,9 +76,10 @@ async fn a_logout_is_done_also_where_nothing_can_be_swept() {
     assert!(!store(&path).await.load(&account("default")).await.unwrap().unwrap().entry.live);
 }
 
+/// A link to the database stays one.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_link_to_the_database_stays_one() {
+async fn cp_02_replace_semantics() {
     let folder = folder();
     let real = folder.path().join("real/regrant.db");
     let link = folder.path().join("link.db");

@@ -114,8 +114,9 @@ const READERS: usize = 128;
 /// How often the one saves, and so what the others read last.
 const LAST: u64 = 100;
 
+/// While one process saves, many that read see whole records and no lock.
 #[tokio::test]
-async fn while_one_process_saves_many_that_read_see_whole_records_and_no_lock() {
+async fn sk_07_sqlite_busy_and_network_fs() {
     let folder = folder();
     let path = database(&folder);
     let mut there = with_one(&path, &[1; 10_000]).await;
@@ -220,7 +221,7 @@ async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 }
 
 #[tokio::test]
-async fn a_process_killed_while_it_saves_leaves_the_old_or_the_new() {
+async fn cp_01_b_a_process_killed_while_it_saves_leaves_the_old_or_the_new() {
     let folder = folder();
     let path = database(&folder);
     with_one(&path, &[1; 20_000]).await;

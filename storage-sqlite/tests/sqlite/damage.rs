@@ -75,8 +75,9 @@ async fn damages(folder: &Path) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
+/// Damage is never absent, and stays as it is.
 #[tokio::test]
-async fn damage_is_never_absent_and_stays_as_it_is() {
+async fn cp_03_corrupt_is_not_absent() {
     let folder = folder();
     for (damage, bytes, sentence) in damages(folder.path()).await {
         let place = folder.path().join(damage);
@@ -102,7 +103,7 @@ async fn damage_is_never_absent_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_login_sets_the_damaged_database_aside_and_makes_a_new_one() {
+async fn cp_03_b_a_login_sets_the_damaged_database_aside_and_makes_a_new_one() {
     let folder = folder();
     for (damage, bytes, _) in damages(folder.path()).await {
         let place = folder.path().join(damage);
@@ -185,7 +186,7 @@ async fn what_is_readable_or_absent_is_not_replaced() {
 }
 
 #[tokio::test]
-async fn the_records_that_a_damaged_database_still_has_are_taken_over() {
+async fn cp_03_c_the_records_that_a_damaged_database_still_has_are_taken_over() {
     let folder = folder();
     let path = database(&folder);
     let damaged = with_one(&path, &[0xdd; 20_000]).await;
@@ -268,8 +269,32 @@ async fn a_logout_takes_old_copies_along_and_leaves_the_copy_of_what_it_overwrit
     assert_eq!(copies().await, [of_another]);
 }
 
+/// The database that the first release made of one account and one copy, statement by statement.
+const FIRST_RELEASE: &str = include_str!("../golden/database-1.sql");
+
+/// What the first release wrote is read for ever, and saved over.
 #[tokio::test]
-async fn the_form_of_a_newer_release_is_left_alone() {
+async fn cp_06_schema_and_mixed_versions() {
+    let folder = folder();
+    let path = database(&folder);
+    let mut first = raw(&path).await;
+    run(&mut first, FIRST_RELEASE).await;
+    sqlx::Connection::close(first).await.unwrap();
+    let mut there = blob("default", 3, b"sealed by the first release");
+    let store = store(&path).await;
+    assert_eq!(store.load(&account("default")).await.unwrap().as_ref(), Some(&there));
+    assert_eq!(store.list().await.unwrap(), [there.entry.clone()]);
+    let key = store.load(&Name::DataKey).await.unwrap().unwrap();
+    assert_eq!((key.sealed.as_slice(), key.entry.revision), (&b"the key"[..], 1));
+    let before = at(&there);
+    there.entry.revision += 1;
+    done(store.save(&there, before).await);
+    assert_eq!(store.load(&account("default")).await.unwrap(), Some(there));
+}
+
+/// Not even a login: the newer release may be at work there, with other accounts.
+#[tokio::test]
+async fn cp_06_b_the_form_of_a_newer_release_is_left_alone() {
     let folder = folder();
     let path = database(&folder);
     with_one(&path, b"sealed").await;

@@ -37,7 +37,7 @@ async fn assert_well(path: &Path, said: &str) {
 }
 
 #[tokio::test]
-async fn a_save_on_a_disk_that_stays_full_is_full() {
+async fn cp_01_c_a_save_on_a_disk_that_stays_full_is_full() {
     if !strace_is_there("a full disk") {
         return;
     }
@@ -170,7 +170,7 @@ async fn a_journal_that_the_disk_does_not_read_is_unavailable_and_played_back_la
 }
 
 #[tokio::test]
-async fn a_file_system_without_locks_is_told_from_a_lock() {
+async fn sk_07_b_a_file_system_without_locks_is_told_from_a_lock() {
     if !strace_is_there("a file system without locks") {
         return;
     }

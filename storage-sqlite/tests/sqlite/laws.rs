@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use crate::support;
 
 /// A database, and the locks beside it.
-struct InFile {
+pub(crate) struct InFile {
     database: PathBuf,
     /// Of the one that was made new: it goes with it.
     _folder: Option<TempDir>,
 }
 
 impl InFile {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = support::folder();
         Self { database: support::database(&folder), _folder: Some(folder) }
     }

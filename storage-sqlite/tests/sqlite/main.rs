@@ -8,6 +8,7 @@ mod creation;
 mod damage;
 mod disk;
 mod laws;
+mod mid_save;
 #[cfg(unix)]
 mod modes;
 mod privacy;

@@ -61,8 +61,9 @@ fn open_to_others(folder: &Path) -> Vec<PathBuf> {
     open
 }
 
+/// Under a wide umask all it makes is the owner's.
 #[test]
-fn under_a_wide_umask_all_it_makes_is_the_owners() {
+fn sh_05_file_modes() {
     let folder = folder();
     let path = folder.path().join("made/regrant.db");
     let mut wide = wide(&child("modes::child_makes_every_file", &path)).spawn().unwrap();
@@ -82,7 +83,7 @@ fn under_a_wide_umask_all_it_makes_is_the_owners() {
 }
 
 #[test]
-fn under_a_wide_umask_each_is_made_so_by_its_first_system_call() {
+fn sh_05_b_under_a_wide_umask_each_is_made_so_by_its_first_system_call() {
     if !strace_is_there("the modes of system calls") {
         return;
     }
@@ -148,7 +149,7 @@ async fn child_makes_every_file() {
 }
 
 #[tokio::test]
-async fn rights_that_others_have_are_taken_away_when_it_is_opened() {
+async fn sh_05_c_rights_that_others_have_are_taken_away_when_it_is_opened() {
     let folder = folder();
     let path = database(&folder);
     with_one(&path, b"sealed").await;
@@ -171,7 +172,7 @@ async fn rights_that_others_have_are_taken_away_when_it_is_opened() {
 }
 
 #[test]
-fn where_nothing_may_be_written_it_reads_and_says_so() {
+fn cp_05_where_nothing_may_be_written_it_reads_and_says_so() {
     let folder = folder();
     let path = database(&folder);
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -8,8 +8,9 @@ use regrant_storage::{BlobStore, Expected};
 use crate::child::{TOKEN, disturbed, doing, said, strace_is_there};
 use crate::support::*;
 
+/// What was replaced is not in the file any more.
 #[tokio::test]
-async fn what_was_replaced_is_not_in_the_file_any_more() {
+async fn sh_04_remnants_after_delete() {
     const CANARY: &[u8] = b"canary-canary-canary";
     let folder = folder();
     let path = database(&folder);
@@ -49,7 +50,7 @@ fn holds(folder: &Path, canary: &[u8]) -> bool {
 
 /// A killed save may have filled pages that were free before, and no journal has those.
 #[tokio::test]
-async fn what_a_killed_save_has_written_goes_with_the_next_logout() {
+async fn sh_04_b_what_a_killed_save_has_written_goes_with_the_next_logout() {
     if !strace_is_there("a kill in the middle of a save") {
         return;
     }

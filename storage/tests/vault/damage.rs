@@ -6,7 +6,7 @@ use regrant_storage::{Key, MemoryBlobStore, Name, Over, Protection, TokenStore a
 use crate::parts::{CANARY, Parts, Ring, account, logged_out, mismatch, record};
 
 #[tokio::test]
-async fn every_flipped_bit_and_every_truncation_is_found_and_left() {
+async fn sk_05_b_every_flipped_bit_and_every_truncation_is_found_and_left() {
     // The last two are for the source and the parameters of the key, which cannot be checked
     // before the key is there.
     let of_record = vec![StoreFault::Corrupt, StoreFault::UnknownFormat];
@@ -76,7 +76,7 @@ async fn a_login_over_what_the_backend_cannot_read_replaces_it() {
 }
 
 #[tokio::test]
-async fn a_record_of_a_newer_format_is_told_from_damage_and_ended_by_a_login_or_a_logout() {
+async fn cp_06_b_a_record_of_a_newer_format_is_told_from_damage_and_ended_by_a_login_or_a_logout() {
     for later in [record(2), logged_out(&record(1))] {
         let parts = Parts::new();
         let mut newer = record(1);

@@ -18,7 +18,7 @@ fn bytes(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_store_of_the_first_release_opens() {
+async fn cp_06_a_store_of_the_first_release_opens() {
     let wrapping = Key::new(bytes("wrapping-key").as_slice().try_into().unwrap());
     let ring = Ring { key: Arc::new(Mutex::new(Some(wrapping))), ..Ring::new() };
     let parts = Parts::over(MemoryBlobStore::new(), ring);

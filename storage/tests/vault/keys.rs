@@ -107,7 +107,7 @@ async fn a_key_that_is_gone_is_missed_and_not_made_anew() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_from_damage() {
+async fn sk_05_c_a_wrong_key_is_told_from_damage() {
     let parts = Parts::new();
     let version = parts.save("a", &record(1), Over::Absent).await;
     parts.save("b", &record(2), Over::Absent).await;

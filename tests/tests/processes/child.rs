@@ -17,7 +17,7 @@ use regrant_storage::{
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
-use crate::full_disk;
+use crate::{full_disk, siblings};
 
 const ASKED: &str = "REGRANT_TESTS_PROCESS";
 
@@ -44,17 +44,29 @@ pub(crate) struct Task {
     pub(crate) crash: Crash,
     /// A port on loopback. Connecting to it says "ready"; its end says "go".
     pub(crate) gate: Option<u16>,
+    /// Whose record it works on.
+    pub(crate) account: String,
 }
 
 /// What this process does if it is asked to call.
 const CALL: &str = "call";
+/// If it is asked to save, again and again.
+pub(crate) const SAVE: &str = "save";
 /// And if it is asked to live on a full disk.
 pub(crate) const FULL_DISK: &str = "full disk";
 
 impl Task {
     pub(crate) fn call(backend: Backend, folder: &Path, origin: &str) -> Self {
-        let (folder, origin) = (folder.to_owned(), origin.to_owned());
-        Self { what: CALL, backend, folder, origin, rejected: 1, crash: Crash::Never, gate: None }
+        Self {
+            what: CALL,
+            backend,
+            folder: folder.to_owned(),
+            origin: origin.to_owned(),
+            rejected: 1,
+            crash: Crash::Never,
+            gate: None,
+            account: "default".to_owned(),
+        }
     }
 
     pub(crate) fn rejected(self, rejected: u64) -> Self {
@@ -85,7 +97,7 @@ impl Task {
         let task = json!({
             "what": self.what, "backend": self.backend.name(), "folder": self.folder,
             "origin": self.origin, "rejected": self.rejected, "crash": crash, "save": save,
-            "micros": micros, "gate": self.gate,
+            "micros": micros, "gate": self.gate, "account": self.account,
         });
         command.env(ASKED, task.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -96,7 +108,7 @@ impl Task {
         let text = |name: &str| task[name].as_str().unwrap().to_owned();
         let save = usize::try_from(task["save"].as_u64().unwrap()).unwrap();
         Some(Self {
-            what: [CALL, FULL_DISK].into_iter().find(|what| *what == task["what"]).unwrap(),
+            what: [CALL, SAVE, FULL_DISK].into_iter().find(|what| *what == task["what"]).unwrap(),
             backend: Backend::named(&text("backend")),
             folder: text("folder").into(),
             origin: text("origin"),
@@ -108,6 +120,7 @@ impl Task {
                 _ => Crash::Never,
             },
             gate: task["gate"].as_u64().map(|port| u16::try_from(port).unwrap()),
+            account: text("account"),
         })
     }
 
@@ -122,6 +135,7 @@ impl Task {
         let said = runtime.block_on(async {
             match self.what {
                 FULL_DISK => full_disk::live(self).await,
+                SAVE => siblings::save(self).await,
                 _ => self.called().await,
             }
         });
@@ -131,11 +145,10 @@ impl Task {
     async fn called(&self) -> Value {
         let session = self.session(Arc::new(TokenClient::new().unwrap())).await;
         let origin = Origin::parse(&self.origin).unwrap();
-        if let Some(gate) = self.gate {
+        if self.gate.is_some() {
             // The store is open by then.
             session.access(&origin).await.unwrap();
-            let mut gate = TcpStream::connect(("127.0.0.1", gate)).unwrap();
-            let _ = gate.read(&mut [0]);
+            self.wait_for_all();
         }
         let mut answer = session.access(&origin).await;
         if let Ok(access) = &answer
@@ -157,11 +170,22 @@ impl Task {
         said
     }
 
+    /// Says that this process is ready, and waits until all are.
+    pub(crate) fn wait_for_all(&self) {
+        if let Some(gate) = self.gate {
+            let mut gate = TcpStream::connect(("127.0.0.1", gate)).unwrap();
+            let _ = gate.read(&mut [0]);
+        }
+    }
+
     pub(crate) async fn session(&self, endpoint: Arc<dyn regrant::TokenEndpoint>) -> Session {
         let (inner, lease) = self.backend.open(&self.folder).await;
         let blobs = Dying { inner, crash: self.crash, saves: AtomicUsize::new(0) };
         let vault = Vault::new(Arc::new(blobs), Arc::new(self.key()));
-        Session::builder(Arc::new(vault), Arc::new(lease), endpoint).open().unwrap()
+        Session::builder(Arc::new(vault), Arc::new(lease), endpoint)
+            .account(self.account.as_str())
+            .open()
+            .unwrap()
     }
 
     pub(crate) fn key(&self) -> KeyFile {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use regrant_core::{Client, Grant, Id, Login, Origin, Record, Secret, Timestamp};
 use regrant_sandbox::{Config, Sandbox};
-use regrant_storage::{Kept, Over, TokenStore as _, Vault};
+use regrant_storage::{Blob, Kept, Name, Over, TokenStore as _, Vault};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::backend::Backend;
@@ -21,17 +22,30 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(backend: Backend, config: Config) -> Self {
-        let place = Self {
-            sandbox: Sandbox::start(config).unwrap(),
-            backend,
-            folder: tempfile::tempdir().unwrap(),
-        };
-        let record = Record::login(&login(&place.sandbox), None);
+        Self::in_folder(backend, config, tempfile::tempdir().unwrap())
+    }
+
+    /// The same on a disk in memory, where there is one: for thousands of saves whose durability
+    /// is not what is tested.
+    pub(crate) fn in_memory(backend: Backend, config: Config) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::in_folder(backend, config, folder.unwrap())
+    }
+
+    fn in_folder(backend: Backend, config: Config, folder: TempDir) -> Self {
+        let place = Self { sandbox: Sandbox::start(config).unwrap(), backend, folder };
+        place.log_in("default", |_| {});
+        place
+    }
+
+    /// A login of this account, in the same store.
+    pub(crate) fn log_in(&self, account: &str, change: impl FnOnce(&mut Record)) {
+        let mut record = Record::login(&login(&self.sandbox), None);
+        change(&mut record);
         block_on(async {
-            let saved = place.vault().await.save("default", &record, &Over::Absent).await.unwrap();
+            let saved = self.vault().await.save(account, &record, &Over::Absent).await.unwrap();
             assert!(matches!(saved, Kept::Done(_)));
         });
-        place
     }
 
     /// A process that finds the stored token rejected.
@@ -40,9 +54,18 @@ impl Place {
     }
 
     pub(crate) fn stored_generation(&self) -> u64 {
+        self.stored("default").generation
+    }
+
+    pub(crate) fn stored(&self, account: &str) -> Record {
+        block_on(async { self.vault().await.load(account).await.unwrap().unwrap().record })
+    }
+
+    /// What lies there, byte for byte.
+    pub(crate) fn blob(&self, account: &str) -> Blob {
         block_on(async {
-            let stored = self.vault().await.load("default").await.unwrap().unwrap();
-            stored.record.generation
+            let (blobs, _) = self.backend.open(self.folder.path()).await;
+            blobs.load(&Name::Account(account.to_owned())).await.unwrap().unwrap()
         })
     }
 
@@ -72,25 +95,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Without grace and with reuse detection: a second request would be the end of the login.
-pub(crate) fn fifty_at_once(backend: Backend) {
-    const PROCESSES: usize = 50;
+pub(crate) fn at_once(backend: Backend, processes: usize) {
     let config = Config { token_latency_ms: 200, ..Config::default() };
     let place = Place::new(backend, config);
-    let gate = TcpListener::bind("127.0.0.1:0").unwrap();
-    let task = Task { gate: Some(gate.local_addr().unwrap().port()), ..place.task() };
-    let children: Vec<_> = (0..PROCESSES).map(|_| task.command().spawn().unwrap()).collect();
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        for _ in 0..PROCESSES {
-            let _ = tell.send(gate.accept().unwrap());
-        }
-    });
-    let soon = Duration::from_secs(120);
-    let ready: Vec<_> = (0..PROCESSES).map(|_| told.recv_timeout(soon).unwrap()).collect();
-    drop(ready);
     let mut moments = Vec::new();
-    for child in children {
-        let said = finished(child).expect("nothing kills it");
+    for said in together(vec![place.task(); processes]) {
         assert_eq!(said["generation"], 2, "{said}");
         moments.push(said["at"].as_u64().unwrap());
     }
@@ -98,7 +107,27 @@ pub(crate) fn fifty_at_once(backend: Backend) {
     assert_eq!((stats.token_requests, stats.reuse_detected, stats.live_families), (1, 0, 1));
     moments.sort_unstable();
     // The first to have it is the one that asked.
-    let last = (moments[PROCESSES - 1] - moments[0]) / 1_000;
-    let middle = (moments[PROCESSES / 2] - moments[0]) / 1_000;
+    let last = (moments[processes - 1] - moments[0]) / 1_000;
+    let middle = (moments[processes / 2] - moments[0]) / 1_000;
     eprintln!("{}: half of them {middle} ms after the first, the last {last} ms", backend.name());
+}
+
+/// Processes that begin at the same moment, once all are ready, and what each had to say.
+pub(crate) fn together(tasks: Vec<Task>) -> Vec<Value> {
+    let gate = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = gate.local_addr().unwrap().port();
+    let processes = tasks.len();
+    let tasks = tasks.into_iter().map(|task| Task { gate: Some(port), ..task });
+    let children: Vec<_> = tasks.map(|task| task.command().spawn().unwrap()).collect();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..processes {
+            let _ = tell.send(gate.accept().unwrap());
+        }
+    });
+    let soon = Duration::from_secs(120);
+    let ready: Vec<_> = (0..processes).map(|_| told.recv_timeout(soon).unwrap()).collect();
+    drop(ready);
+    let said = children.into_iter().map(|child| finished(child).expect("nothing kills it"));
+    said.collect()
 }

@@ -11,6 +11,7 @@ mod child;
 mod fleet;
 mod full_disk;
 mod killed;
+mod siblings;
 
 use backend::Backend;
 
@@ -18,7 +19,7 @@ use backend::Backend;
 macro_rules! on_every_backend {
     ($($backend:ident => $kind:expr),+ $(,)?) => {
         $(mod $backend {
-            use super::{Backend, fleet, full_disk, killed};
+            use super::{Backend, fleet, full_disk, killed, siblings};
 
             #[test]
             fn killed_before_the_intent_nothing_has_happened() {
@@ -50,9 +51,25 @@ macro_rules! on_every_backend {
                 killed::after_the_save($kind);
             }
 
+            /// Several programs share one credential whose refresh token is good once.
+            #[test]
+            fn cx_01_cross_process_race() {
+                fleet::at_once($kind, 8);
+            }
+
             #[test]
             fn fifty_processes_make_one_token_request() {
-                fleet::fifty_at_once($kind);
+                fleet::at_once($kind, 50);
+            }
+
+            #[test]
+            fn cx_07_sibling_entry_lost_update() {
+                siblings::two_save_side_by_side($kind);
+            }
+
+            #[test]
+            fn cx_08_c_a_refresh_of_one_account_changes_no_byte_of_another() {
+                siblings::a_refresh_changes_one_entry($kind);
             }
 
             #[test]

@@ -1,207 +1,31 @@
 //! A session, the middleware of `regrant-reqwest`, and a network that is one value: everything
 //! between a request and its answer is the product's, and time is virtual.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use http::Extensions;
 use regrant::{
-    Answer, Applied, Cause, Client, Failure, Grant, Origin, Renewing, Secret, Session, Status,
-    Timestamp, TokenEndpoint, VirtualClocks, http_date, retry_after,
+    Client, Event, Events, Grant, LoginReason, Origin, RefreshLease, Secret, Session, Status,
+    TimeSource as _, Timestamp, VirtualClocks,
 };
 use regrant_core::Record;
-use regrant_core::protocol::{TokenReply, read_token_reply, token_request};
 use regrant_reqwest::{Judged, Middleware, NotReplayable, Rejected, RequestError, RetryMark};
-use regrant_storage::{MemoryLease, MemoryStore, TokenStore as _};
-use reqwest::{Body, Request, Response, ResponseBuilderExt as _};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
+use regrant_storage::MemoryLease;
+use reqwest::Body;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tokio::task::JoinHandle;
+
+pub(crate) use crate::shelf::Shelf;
+pub(crate) use crate::wire::{Fate, Reply, challenge, granted, html, refused, reply};
+use crate::wire::{Network, Wire, pass};
 
 pub(crate) const API: &str = "https://api.example/thing";
+/// The host that a scene is on.
+const HERE: &str = "here";
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-
-/// An HTTP answer.
-#[derive(Clone, Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: String,
-}
-
-pub(crate) fn reply(status: u16, body: &str) -> Reply {
-    let headers = vec![("content-type", "application/json".to_owned())];
-    Reply { status, headers, body: body.to_owned() }
-}
-
-pub(crate) fn html(status: u16) -> Reply {
-    let headers = vec![("content-type", "text/html".to_owned())];
-    Reply { status, headers, body: "<!DOCTYPE html><title>Blocked</title>".to_owned() }
-}
-
-/// A 401 or another status with this challenge.
-pub(crate) fn challenge(status: u16, line: &str) -> Reply {
-    reply(status, "").with("www-authenticate", line)
-}
-
-/// A grant of these tokens for an hour.
-pub(crate) fn granted(access: &str, refresh: &str) -> Reply {
-    let body = format!(
-        r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":3600,"refresh_token":"{refresh}"}}"#
-    );
-    reply(200, &body)
-}
-
-pub(crate) fn refused(code: &str) -> Reply {
-    reply(400, &format!(r#"{{"error":"{code}"}}"#))
-}
-
-impl Reply {
-    pub(crate) fn with(mut self, name: &'static str, line: &str) -> Self {
-        self.headers.push((name, line.to_owned()));
-        self
-    }
-}
-
-/// What becomes of a token request.
-#[derive(Clone, Debug)]
-pub(crate) enum Fate {
-    Answered(Reply),
-    /// It was not sent.
-    Unreachable,
-    /// It was acted upon, and the answer is lost.
-    Lost,
-    /// It takes this long, and then nobody has answered.
-    Silent(Duration),
-}
-
-impl From<Reply> for Fate {
-    fn from(reply: Reply) -> Self {
-        Self::Answered(reply)
-    }
-}
-
-type Api = Box<dyn FnMut(&str) -> Reply + Send>;
-
-/// The authorization server and the API, and all that they were sent.
-pub(crate) struct Network {
-    fates: VecDeque<Fate>,
-    /// What every further token request meets; without it the n-th brings `at-n` and `rt-n`.
-    always: Option<Fate>,
-    /// The bodies of token requests.
-    pub(crate) posts: Vec<String>,
-    api: Api,
-    /// What the API's requests carried: the `Authorization` line and the body.
-    pub(crate) requests: Vec<(String, Vec<u8>)>,
-}
-
-impl Network {
-    /// Refresh tokens, in the order they were sent.
-    pub(crate) fn refresh_tokens(&self) -> Vec<String> {
-        let sent = |body: &String| {
-            let (_, rest) = body.split_once("&refresh_token=").unwrap();
-            rest.split('&').next().unwrap().to_owned()
-        };
-        self.posts.iter().map(sent).collect()
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Wire(Arc<Mutex<Network>>);
-
-impl std::fmt::Debug for Wire {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Wire")
-    }
-}
-
-impl Wire {
-    fn network(&self) -> MutexGuard<'_, Network> {
-        self.0.lock().unwrap()
-    }
-}
-
-#[async_trait]
-impl TokenEndpoint for Wire {
-    async fn renew(&self, with: Renewing<'_>, within: Duration) -> Answer {
-        let request = token_request(with.client, with.refresh_token, with.claims, with.profile);
-        let fate = {
-            let mut network = self.network();
-            network.posts.push(request.body.expose().to_owned());
-            let n = network.posts.len();
-            let usual = || granted(&format!("at-{n}"), &format!("rt-{n}")).into();
-            let always = network.always.clone();
-            network.fates.pop_front().or(always).unwrap_or_else(usual)
-        };
-        let failed = |cause, applied| {
-            Answer::Failed(Failure { cause, applied, retry_after: None, code: None })
-        };
-        match fate {
-            Fate::Answered(reply) => {
-                let lines: Vec<_> =
-                    reply.headers.iter().map(|(name, line)| (*name, line.as_bytes())).collect();
-                let line = |name| {
-                    let found = reply.headers.iter().find(|(n, _)| *n == name);
-                    found.map(|(_, line)| line.as_str())
-                };
-                let read = TokenReply {
-                    status: reply.status,
-                    headers: &lines,
-                    retry_after: line("retry-after")
-                        .and_then(|wait| retry_after(wait, line("date"))),
-                    date: line("date").and_then(http_date),
-                    body: reply.body.as_bytes(),
-                    scope_sent: request.scope_sent,
-                    dpop_required: with.client.dpop,
-                };
-                read_token_reply(&read, with.profile).answer
-            }
-            Fate::Unreachable => failed(Cause::Unreachable, Applied::No),
-            Fate::Lost => failed(Cause::NoAnswer, Applied::Perhaps),
-            Fate::Silent(length) => {
-                let listened = within + regrant::LATE;
-                tokio::time::timeout(length.min(listened), std::future::pending::<()>())
-                    .await
-                    .unwrap_err();
-                failed(Cause::NoAnswer, Applied::PerhapsLater)
-            }
-        }
-    }
-
-    async fn revoke(&self, _: &Client, _: &Secret, _: &str, _: Duration) -> bool {
-        true
-    }
-}
-
-#[async_trait]
-impl reqwest_middleware::Middleware for Wire {
-    async fn handle(
-        &self,
-        request: Request,
-        _: &mut Extensions,
-        _: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        let line = request.headers().get("authorization").map(|line| line.to_str().unwrap());
-        let line = line.unwrap_or_default().to_owned();
-        let body = request.body().and_then(Body::as_bytes).unwrap_or_default().to_vec();
-        let reply = {
-            let mut network = self.network();
-            network.requests.push((line.clone(), body));
-            let token = line.split_once(' ').map_or("", |(_, token)| token);
-            (network.api)(token)
-        };
-        let mut response = http::Response::builder()
-            .status(reply.status)
-            .url(request.url().clone())
-            .body(reply.body)
-            .unwrap();
-        for (name, line) in reply.headers {
-            response.headers_mut().append(name, line.parse().unwrap());
-        }
-        Ok(response.into())
-    }
-}
 
 /// What a caller got.
 #[derive(Debug)]
@@ -230,16 +54,37 @@ impl Got {
             Self::Answer { status, .. } => panic!("an answer: {status}"),
         }
     }
+
+    /// Why a login is needed, as it is.
+    #[track_caller]
+    pub(crate) fn login_reason(&self) -> LoginReason {
+        match self.error() {
+            regrant::AccessError::NeedsLogin { reason, .. } => *reason,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// One program that is logged in with `at-0` and `rt-0`, for an hour.
 pub(crate) struct Scene {
     pub(crate) session: Session,
     pub(crate) clocks: Arc<VirtualClocks>,
+    pub(crate) shelf: Shelf,
+    pub(crate) lease: Arc<dyn RefreshLease>,
     wire: Wire,
-    store: MemoryStore,
-    lease: MemoryLease,
-    client: ClientWithMiddleware,
+    account: String,
+    host: &'static str,
+    caller: Caller,
+}
+
+/// Whoever sends requests in a scene. Clones are tasks of one program.
+#[derive(Clone)]
+pub(crate) struct Caller(ClientWithMiddleware);
+
+impl Caller {
+    pub(crate) async fn call(&self) -> Got {
+        send(self.0.get(API)).await
+    }
 }
 
 impl Scene {
@@ -249,26 +94,88 @@ impl Scene {
 
     /// With another client or another grant than usual.
     pub(crate) async fn with(change: impl FnOnce(&mut Client, &mut Grant)) -> Self {
-        let mut client = Client::new("https://as.example/token", "app");
-        let mut grant = Grant::bearer(Secret::new("at-0".into()));
-        grant.refresh_token = Some(Secret::new("rt-0".into()));
-        grant.expires_in = Some(HOUR);
-        change(&mut client, &mut grant);
-        let wire = Wire(Arc::new(Mutex::new(Network {
-            fates: VecDeque::new(),
-            always: None,
-            posts: Vec::new(),
-            api: Box::new(|_| reply(200, "{}")),
-            requests: Vec::new(),
-        })));
+        Self::at(Arc::new(MemoryLease::new()), change).await
+    }
+
+    /// The same by other dice: this many sessions later.
+    pub(crate) async fn by_other_dice(sessions: u64) -> Self {
+        let scene = Self::new().await;
+        scene.wire.network().sessions += sessions;
+        scene.another()
+    }
+
+    /// At a place with these leases.
+    pub(crate) async fn at(
+        lease: Arc<dyn RefreshLease>,
+        change: impl FnOnce(&mut Client, &mut Grant),
+    ) -> Self {
         let start = Timestamp::from_millis(1_750_000_000_000);
         let clocks = Arc::new(VirtualClocks::new(start));
-        let (store, lease) = (MemoryStore::new(), MemoryLease::new());
-        let session = open(&store, &lease, &wire, &clocks);
+        let wire = Wire::new(&clocks);
+        let (shelf, account) = (Shelf::default(), "default");
+        let scene = Self::opened(account, HERE, shelf, lease, wire, clocks);
+        let mut client = Client::new("https://as.example/token", "app");
+        let mut grant = grant("at-0", "rt-0");
+        change(&mut client, &mut grant);
         let origin = Origin::parse("https://api.example").unwrap();
-        session.install(client, [origin], grant).await.unwrap();
-        let client = client_of(&session, &wire);
-        Self { session, clocks, wire, store, lease, client }
+        scene.session.install(client, [origin], grant).await.unwrap();
+        scene
+    }
+
+    fn opened(
+        account: &str,
+        host: &'static str,
+        shelf: Shelf,
+        lease: Arc<dyn RefreshLease>,
+        wire: Wire,
+        clocks: Arc<VirtualClocks>,
+    ) -> Self {
+        let endpoint = Arc::new(wire.clone());
+        let session = Session::builder(Arc::new(shelf.clone()), Arc::clone(&lease), endpoint)
+            .clocks(clocks.clone())
+            .account(account)
+            .host(host)
+            .seed(wire.seed())
+            .open()
+            .unwrap();
+        let caller = caller_of(&session, &wire);
+        let account = account.to_owned();
+        Self { session, clocks, shelf, lease, wire, account, host, caller }
+    }
+
+    /// A further session that somebody in the same program opens on the same store.
+    pub(crate) fn opened_again(&self) -> Self {
+        let (lease, wire) = (Arc::clone(&self.lease), self.wire.clone());
+        let (shelf, clocks) = (self.shelf.clone(), self.clocks.clone());
+        Self::opened(&self.account, self.host, shelf, lease, wire, clocks)
+    }
+
+    /// Another program on the same store, with the same servers.
+    pub(crate) fn another(&self) -> Self {
+        let (lease, wire) = (Arc::clone(&self.lease), self.wire.clone());
+        let shelf = self.shelf.of_another_program();
+        Self::opened(&self.account, self.host, shelf, lease, wire, self.clocks.clone())
+    }
+
+    /// A program on another host, to which the credential was copied.
+    pub(crate) async fn copied(&self) -> Self {
+        let shelf = self.shelf.copied(&self.account).await;
+        let lease = Arc::new(MemoryLease::new());
+        Self::opened(&self.account, "there", shelf, lease, self.wire.clone(), self.clocks.clone())
+    }
+
+    /// Another account of the same program in the same store, logged in with the same names of
+    /// tokens at servers of its own.
+    pub(crate) async fn account(&self, account: &str) -> Self {
+        let wire = Wire::new(&self.clocks);
+        // Seeds that no session of the other account has.
+        wire.network().sessions = 1_000;
+        let (lease, shelf) = (Arc::clone(&self.lease), self.shelf.clone());
+        let scene = Self::opened(account, self.host, shelf, lease, wire, self.clocks.clone());
+        let origin = Origin::parse("https://api.example").unwrap();
+        let client = Client::new("https://other-as.example/token", "app");
+        scene.session.install(client, [origin], grant("at-0", "rt-0")).await.unwrap();
+        scene
     }
 
     /// The next token requests meet this.
@@ -296,6 +203,18 @@ impl Scene {
         self.api(move |sent| if sent == token { with.clone() } else { reply(200, "{}") });
     }
 
+    /// How long the API takes for a request with this token.
+    pub(crate) fn api_takes(&self, latency: impl FnMut(&str) -> Duration + Send + 'static) {
+        self.wire.network().latency = Box::new(latency);
+    }
+
+    /// Whether the next revocations are confirmed, and how long each takes.
+    pub(crate) fn revocations(&self, takes: Duration, confirmed: impl IntoIterator<Item = bool>) {
+        let mut network = self.wire.network();
+        network.confirmations.extend(confirmed);
+        network.revoking_takes = takes;
+    }
+
     pub(crate) fn posts(&self) -> usize {
         self.wire.network().posts.len()
     }
@@ -319,44 +238,48 @@ impl Scene {
         self.wire.network().requests.iter().map(token).collect()
     }
 
+    /// The tokens that the authorization server was asked to revoke.
+    pub(crate) fn revoked(&self) -> Vec<String> {
+        self.network(|network| network.revoked.clone())
+    }
+
     pub(crate) async fn call(&self) -> Got {
-        self.send(self.client.get(API)).await
+        self.caller.call().await
+    }
+
+    /// A call of its own, which goes on by itself.
+    pub(crate) fn begin_call(&self) -> JoinHandle<Got> {
+        let caller = self.caller.clone();
+        tokio::spawn(async move { caller.call().await })
+    }
+
+    /// So many calls at once, and what each got.
+    pub(crate) async fn calls(&self, number: usize) -> Vec<Got> {
+        let calls: Vec<_> = (0..number).map(|_| self.begin_call()).collect();
+        let mut got = Vec::new();
+        for call in calls {
+            got.push(call.await.unwrap());
+        }
+        got
     }
 
     pub(crate) async fn post(&self, body: impl Into<Body>, replayable: bool) -> Got {
-        let request = self.client.post(API).body(body);
-        let request = if replayable { request } else { request.with_extension(NotReplayable) };
-        self.send(request).await
-    }
-
-    async fn send(&self, request: reqwest_middleware::RequestBuilder) -> Got {
-        match request.send().await {
-            Ok(answer) => {
-                let extensions = answer.extensions();
-                let judged = extensions.get::<Judged>().unwrap().clone();
-                let rejected = extensions.get::<Rejected>().is_some();
-                let retry_mark = extensions.get::<RetryMark>().is_some();
-                let (status, judged) = (answer.status().as_u16(), Box::new(judged));
-                let body = answer.text().await.unwrap();
-                Got::Answer { status, body, judged, rejected, retry_mark }
-            }
-            Err(error) => match RequestError::of(&error) {
-                Some(RequestError::Access(error)) => Got::Error(Box::new(error.clone())),
-                Some(RequestError::ClaimsWanted { claims, source }) => {
-                    Got::ClaimsWanted(claims.clone(), Box::new(source.clone()))
-                }
-                _ => panic!("{error:?}"),
-            },
-        }
+        let request = self.caller.0.post(API).body(body);
+        send(if replayable { request } else { request.with_extension(NotReplayable) }).await
     }
 
     /// Lets virtual time go by, with everything in it that time alone does.
     pub(crate) async fn pass(&self, length: Duration) {
-        tokio::time::timeout(length, std::future::pending::<()>()).await.unwrap_err();
+        pass(length).await;
+    }
+
+    /// How long it is since the scene began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clocks.steady()
     }
 
     pub(crate) async fn record(&self) -> Record {
-        self.store.load("default").await.unwrap().unwrap().record
+        self.shelf.record(&self.account).await
     }
 
     /// The stored tokens.
@@ -373,36 +296,69 @@ impl Scene {
     /// The process ends, and another one begins.
     pub(crate) async fn restart(&mut self) {
         self.session.close(HOUR).await.unwrap();
-        self.session = open(&self.store, &self.lease, &self.wire, &self.clocks);
-        self.client = client_of(&self.session, &self.wire);
+        *self = self.opened_again();
+    }
+
+    /// The same on a machine with these clocks.
+    pub(crate) async fn restart_with(&mut self, clocks: VirtualClocks) {
+        self.session.close(HOUR).await.unwrap();
+        self.clocks = Arc::new(clocks);
+        *self = self.opened_again();
     }
 
     /// A new login with these tokens.
     pub(crate) async fn log_in(&self, access: &str, refresh: &str) {
-        let mut grant = Grant::bearer(Secret::new(access.into()));
-        grant.refresh_token = Some(Secret::new(refresh.into()));
-        grant.expires_in = Some(HOUR);
         let origin = Origin::parse("https://api.example").unwrap();
         let client = self.record().await.client;
-        self.session.install(client, [origin], grant).await.unwrap();
+        self.session.install(client, [origin], grant(access, refresh)).await.unwrap();
     }
 }
 
-fn open(
-    store: &MemoryStore,
-    lease: &MemoryLease,
-    wire: &Wire,
-    clocks: &Arc<VirtualClocks>,
-) -> Session {
-    Session::builder(Arc::new(store.clone()), Arc::new(lease.clone()), Arc::new(wire.clone()))
-        .clocks(clocks.clone())
-        .open()
-        .unwrap()
+/// What has happened and was not read yet.
+pub(crate) async fn happened(events: &mut Events) -> Vec<Event> {
+    let mut happened = Vec::new();
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, events.next()).await {
+        happened.push(event.expect("the reader keeps up"));
+    }
+    happened
 }
 
-fn client_of(session: &Session, wire: &Wire) -> ClientWithMiddleware {
-    // Installed already by another test of this process is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().build().unwrap();
-    ClientBuilder::new(client).with(Middleware::new(session.clone())).with(wire.clone()).build()
+/// A grant of these tokens for an hour.
+fn grant(access: &str, refresh: &str) -> Grant {
+    let mut grant = Grant::bearer(Secret::new(access.into()));
+    grant.refresh_token = Some(Secret::new(refresh.into()));
+    grant.expires_in = Some(HOUR);
+    grant
+}
+
+fn caller_of(session: &Session, wire: &Wire) -> Caller {
+    /// Nothing reaches it: the wire answers before.
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        // Installed already by another test of this process is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder().build().unwrap()
+    });
+    let middleware = Middleware::new(session.clone());
+    Caller(ClientBuilder::new(CLIENT.clone()).with(middleware).with(wire.clone()).build())
+}
+
+async fn send(request: reqwest_middleware::RequestBuilder) -> Got {
+    match request.send().await {
+        Ok(answer) => {
+            let extensions = answer.extensions();
+            let judged = extensions.get::<Judged>().unwrap().clone();
+            let rejected = extensions.get::<Rejected>().is_some();
+            let retry_mark = extensions.get::<RetryMark>().is_some();
+            let (status, judged) = (answer.status().as_u16(), Box::new(judged));
+            let body = answer.text().await.unwrap();
+            Got::Answer { status, body, judged, rejected, retry_mark }
+        }
+        Err(error) => match RequestError::of(&error) {
+            Some(RequestError::Access(error)) => Got::Error(Box::new(error.clone())),
+            Some(RequestError::ClaimsWanted { claims, source }) => {
+                Got::ClaimsWanted(claims.clone(), Box::new(source.clone()))
+            }
+            _ => panic!("{error:?}"),
+        },
+    }
 }
