@@ -1,7 +1,6 @@
 //! How a session begins: one for each store and account in a process, whoever opens it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use regrant_core::{Machine, Policy};
@@ -15,6 +14,7 @@ use crate::endpoint::TokenEndpoint;
 use crate::error::OpenError;
 use crate::provider::Provider;
 use crate::published::Shared;
+use crate::registry::Registry;
 use crate::session::{Session, Tie};
 use crate::task::Task;
 use crate::worker::Worker;
@@ -23,7 +23,7 @@ use crate::worker::Worker;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The sessions that are open, by the identity of their store and their account.
-static OPEN: Mutex<BTreeMap<(String, String), Weak<Tie>>> = Mutex::new(BTreeMap::new());
+static OPEN: LazyLock<Registry<(String, String), Tie>> = LazyLock::new(Registry::default);
 
 /// What a session is to be like. See [`Session::builder`].
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct SessionBuilder {
     policy: Policy,
     patience: Duration,
     clocks: Arc<dyn TimeSource>,
+    seed: Option<[u8; 32]>,
+    host: Option<String>,
 }
 
 impl SessionBuilder {
@@ -52,6 +54,8 @@ impl SessionBuilder {
             policy: Policy::default(),
             patience: PATIENCE,
             clocks: Arc::new(SystemClocks),
+            seed: None,
+            host: None,
         }
     }
 
@@ -80,6 +84,25 @@ impl SessionBuilder {
         self
     }
 
+    /// A seed in place of random bits from the system; for tests, which a seed lets happen again.
+    ///
+    /// A session's jitter comes from it, and the name by which it knows its own refresh after a
+    /// save whose outcome is unknown: no two sessions on one store may have the same.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The name of this host, which the records say that are written here. A credential that was
+    /// copied to another host, and is refused there, is then told as that
+    /// ([`LineageForked`](regrant_core::LoginReason::LineageForked)). A name that changes with each
+    /// start, as that of a container may, makes every refusal after one look like a copy: give
+    /// none there.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.host = Some(name.into());
+        self
+    }
+
     /// Opens the session, or gives the one that is open already for this account of this store;
     /// that one keeps the settings it was opened with.
     ///
@@ -95,26 +118,27 @@ impl SessionBuilder {
     pub fn open(self) -> Result<Session, OpenError> {
         let capabilities = self.store.capabilities();
         let key = (capabilities.identity, self.account.clone());
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, tie| tie.strong_count() > 0);
-        if let Some(tie) = open.get(&key).and_then(Weak::upgrade).filter(|tie| tie.is_open()) {
-            return Ok(Session::of(tie));
-        }
-        if capabilities.volatile {
-            let account = &*self.account;
-            warn!(target: "regrant", account, "this store forgets its credentials at a restart");
-        }
-        let tie = Arc::new(self.start()?);
-        open.insert(key, Arc::downgrade(&tie));
-        Ok(Session::of(tie))
+        let start = || {
+            if capabilities.volatile {
+                let account = &*self.account;
+                warn!(target: "regrant", account, "this store forgets its credentials at a restart");
+            }
+            self.start()
+        };
+        OPEN.open(key, start).map(Session::of)
     }
 
     fn start(self) -> Result<Tie, OpenError> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(OpenError::Random)?;
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => random()?,
+        };
         let clock = Arc::new(Clock::new(self.clocks));
         let provider = Provider::new(self.policy.clone());
-        let machine = Machine::new(self.policy, seed, clock.now());
+        let mut machine = Machine::new(self.policy, seed, clock.now());
+        if let Some(host) = self.host {
+            machine.set_host(host);
+        }
         let shared = Arc::new(Shared::new());
         let (commands, to_do) = mpsc::unbounded_channel();
         let (ended, done) = mpsc::unbounded_channel();
@@ -134,6 +158,12 @@ impl SessionBuilder {
         }
         Ok(Tie::new(self.account, commands, shared, clock))
     }
+}
+
+fn random() -> Result<[u8; 32], OpenError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(OpenError::Random)?;
+    Ok(seed)
 }
 
 fn on_a_thread_of_its_own(task: Task) -> Result<(), OpenError> {

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
 use regrant_core::protocol::Profile;
 use regrant_core::{Machine, Origin, Record, Secret, StateKind, TokenId, Use, View};
+
+use crate::sync::{ArcSwap, AtomicU64, Guard, Ordering};
 
 /// What the session's task shares with its callers.
 #[derive(Debug)]
@@ -14,6 +14,10 @@ pub(crate) struct Shared {
     published: ArcSwap<Published>,
     /// How many rejections of the published token callers have told. As long as the task has not
     /// heard them all, the published view is not what it will be, and nobody goes by it.
+    ///
+    /// It guards no other memory, so every access is relaxed: who comes after a report, by whatever
+    /// way, sees at least its count, and a view that has heard so many was published after they were
+    /// told. `tests/schedules` goes through all of it.
     told: AtomicU64,
 }
 
@@ -91,7 +95,7 @@ impl fmt::Debug for Access {
 
 impl Shared {
     pub(crate) fn new() -> Self {
-        Self { published: ArcSwap::default(), told: AtomicU64::new(0) }
+        Self { published: ArcSwap::from(Arc::default()), told: AtomicU64::new(0) }
     }
 
     /// The hot path: no lock, no allocation, no clock.
@@ -100,7 +104,7 @@ impl Shared {
         let Use::Token { id, stale, report, .. } = published.view.access(origin) else {
             return None;
         };
-        if published.heard != self.told.load(Ordering::Acquire) {
+        if published.heard != self.told.load(Ordering::Relaxed) {
             return None;
         }
         Some(Access { published, id, stale, report })
@@ -110,7 +114,7 @@ impl Shared {
     pub(crate) fn tell_rejection(&self, id: TokenId) -> bool {
         let current = self.published.load().view.token_id() == id;
         if current {
-            self.told.fetch_add(1, Ordering::AcqRel);
+            self.told.fetch_add(1, Ordering::Relaxed);
         }
         current
     }

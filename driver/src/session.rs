@@ -1,7 +1,6 @@
 //! What a program holds: one credential, kept alive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use regrant_core::{Client, Grant, Id, Login, Origin, Strength, TokenId, Verdict};
@@ -15,7 +14,9 @@ use crate::error::{AccessError, ChangeError, NotSaved};
 use crate::event::{Events, Reader};
 use crate::open::SessionBuilder;
 use crate::published::{Access, Shared};
+use crate::registry::Ends;
 use crate::status::Status;
+use crate::sync::{AtomicBool, Ordering};
 use crate::task::{Command, Commands};
 
 /// One credential, kept alive for as long as a clone of this exists.
@@ -25,7 +26,12 @@ use crate::task::{Command, Commands};
 /// refresh that has begun goes on.
 ///
 /// When the last clone is dropped, the task finishes what is under way, saves included, as far as
-/// its runtime lives. [`close`](Self::close) waits for that.
+/// its runtime lives. [`close`](Self::close) waits for that. A runtime that is shut down ends its
+/// sessions as a crash does: whoever waits is told that the session is closed, the lease is free,
+/// and a token request whose grant was not saved by then is made once more by the next session.
+///
+/// A store, lease or endpoint that panics has failed, and that is all: callers are told, and the
+/// session goes on.
 #[derive(Clone, Debug)]
 pub struct Session {
     tie: Arc<Tie>,
@@ -50,9 +56,10 @@ impl Tie {
     ) -> Self {
         Self { account, commands, shared, clock, closed: AtomicBool::new(false) }
     }
+}
 
-    /// Whether the session can still be given to somebody.
-    pub(crate) fn is_open(&self) -> bool {
+impl Ends for Tie {
+    fn is_open(&self) -> bool {
         !self.closed.load(Ordering::Acquire) && !self.commands.is_closed()
     }
 }

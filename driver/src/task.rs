@@ -15,11 +15,12 @@ use crate::clock::monotonic;
 use crate::error::{AccessError, NotSaved};
 use crate::event::{Reader, log};
 use crate::lease_lane::{LeaseLane, Op};
+use crate::lending::Lending;
 use crate::provider::Provider;
-use crate::published::{Access, Published, Shared};
+use crate::published::{Access, Shared};
 use crate::status::Status;
 use crate::trouble::Trouble;
-use crate::waiters::{Waiter, Waiters};
+use crate::waiters::Waiter;
 use crate::worker::{Ask, Done, Worker};
 
 /// The longest sleep: 30 s. Timers may stand still in a suspend; after this the clock is seen.
@@ -99,10 +100,7 @@ pub(crate) struct Task {
     machine: Machine,
     provider: Provider,
     patience: Duration,
-    shared: Arc<Shared>,
-    published: Arc<Published>,
-    /// How many rejections with a mark were heard.
-    heard: u64,
+    lending: Lending,
     commands: UnboundedReceiver<Command>,
     done: UnboundedReceiver<Done>,
     /// Actions of the machine that have not ended.
@@ -111,7 +109,6 @@ pub(crate) struct Task {
     /// After a stop: when it was noticed. For a moment, nobody is told how late it is.
     resumed: Option<Resumed>,
     lease: LeaseLane,
-    waiters: Waiters,
     changes: Changes,
     trouble: Trouble,
     readers: Vec<Reader>,
@@ -120,14 +117,6 @@ pub(crate) struct Task {
     stopping: bool,
     stopped: bool,
     stopped_at: Option<Instant>,
-}
-
-impl Drop for Task {
-    /// Also when the runtime is shut down around it: what is published must not outlive the one
-    /// who keeps it true.
-    fn drop(&mut self) {
-        self.shared.withdraw();
-    }
 }
 
 impl Task {
@@ -145,16 +134,13 @@ impl Task {
             machine,
             provider,
             patience,
-            shared,
-            published: Arc::default(),
-            heard: 0,
+            lending: Lending::new(shared),
             commands,
             done,
             under_way: 0,
             wake_at: Timestamp::NEVER,
             resumed: None,
             lease: LeaseLane::default(),
-            waiters: Waiters::default(),
             changes: Changes::default(),
             trouble: Trouble::default(),
             readers: Vec::new(),
@@ -194,6 +180,12 @@ impl Task {
             }
             self.settle();
         }
+        // Whoever spoke while the last thing ended is answered: a close, by that it is done.
+        self.commands.close();
+        while let Some(command) = self.commands.recv().await {
+            self.on_command(command);
+            self.settle();
+        }
     }
 
     /// A token request that was given up may still bring a grant, and an unsaved token is still
@@ -210,7 +202,7 @@ impl Task {
         match &self.resumed {
             Some(resumed) => closing.fold(resumed.until, Instant::min),
             None => closing
-                .chain(self.waiters.deadline())
+                .chain(self.lending.deadline())
                 .chain(self.lease.renew_at())
                 .fold(monotonic() + machine, Instant::min),
         }
@@ -262,11 +254,11 @@ impl Task {
             Command::Access { origin, than, reply } => self.on_access(origin, than, reply),
             Command::Accepted { id, origin } => self.feed(Input::Accepted { id, origin }),
             Command::Rejected { id, origin, strength, claims, marked } => {
-                self.heard += u64::from(marked);
+                self.lending.hear(marked);
                 self.feed(Input::Rejected { id, origin, strength, claims });
             }
             Command::Disowned { id, origin, marked } => {
-                self.heard += u64::from(marked);
+                self.lending.hear(marked);
                 self.feed(Input::Disowned { id, origin });
             }
             Command::Change(change, reply) => {
@@ -295,12 +287,10 @@ impl Task {
         }
         let deadline = monotonic() + self.patience;
         let waiter = Waiter { origin, than, deadline, reply };
-        if let Some(access) = waiter.lent(&self.published) {
-            let _ = waiter.reply.send(Ok(access));
-            return;
+        if let Some(waiter) = self.lending.lend(waiter) {
+            self.feed(Input::Wanted { origin: waiter.origin.clone() });
+            self.lending.wait(waiter);
         }
-        self.feed(Input::Wanted { origin: waiter.origin.clone() });
-        self.waiters.push(waiter);
     }
 
     fn stop(&mut self) {
@@ -332,6 +322,7 @@ impl Task {
                 Output::Stopped => {
                     self.stopped = true;
                     self.stopped_at = Some(monotonic());
+                    self.lending.withdraw();
                 }
                 Output::Timeout(at) => {
                     self.wake_at = at;
@@ -370,18 +361,11 @@ impl Task {
 
     /// Publishes what has changed and answers those who can be answered now.
     fn settle(&mut self) {
-        // Each round begins a change, or tells the machine of somebody who waits on a new view;
-        // few are ever needed.
-        for _ in 0..64 {
-            let changed = self.publish();
-            let now = self.worker.clock.now();
-            let time = self.resumed.as_ref().map_or_else(monotonic, |resumed| resumed.since);
-            self.waiters.serve(&self.published, changed, &self.trouble, time, now);
-            let wanted = changed && self.tell_who_waits();
-            let begun = self.changes.begin().map(|input| self.feed(input)).is_some();
-            if !wanted && !begun {
-                break;
-            }
+        self.settle_callers();
+        // However many changes end without the store, each ends here and now.
+        while let Some(input) = self.changes.begin() {
+            self.feed(input);
+            self.settle_callers();
         }
         if self.machine.state().is_some() || self.trouble.is_unreadable() {
             for reply in std::mem::take(&mut self.asked_for_status) {
@@ -391,24 +375,23 @@ impl Task {
         self.settle_closing();
     }
 
-    fn publish(&mut self) -> bool {
-        let published = Published::of(&self.machine, self.heard, self.provider.profile());
-        if published.is(&self.published) {
-            return false;
+    fn settle_callers(&mut self) {
+        // Each round tells the machine of somebody who waits on a new view; few are ever needed.
+        for _ in 0..64 {
+            let changed = self.lending.publish(&self.machine, self.provider.profile());
+            let now = self.worker.clock.now();
+            let time = self.resumed.as_ref().map_or_else(monotonic, |resumed| resumed.since);
+            self.lending.serve(changed, &self.trouble, time, now);
+            if !changed || !self.tell_who_waits() {
+                return;
+            }
         }
-        self.published = Arc::new(published);
-        if self.stopped {
-            self.shared.withdraw();
-        } else {
-            self.shared.publish(Arc::clone(&self.published));
-        }
-        true
     }
 
     /// A new view may need to hear again that somebody waits.
     fn tell_who_waits(&mut self) -> bool {
         let mut told = false;
-        for origin in self.waiters.origins() {
+        for origin in self.lending.wanted() {
             if matches!(self.machine.view().access(&origin), Use::Wait) {
                 self.feed(Input::Wanted { origin });
                 told = true;
@@ -418,9 +401,6 @@ impl Task {
     }
 
     fn settle_closing(&mut self) {
-        if self.stopped {
-            self.shared.withdraw();
-        }
         let time = monotonic();
         for (deadline, reply) in std::mem::take(&mut self.closing) {
             if self.is_over() || self.has_listened(time) {

@@ -131,7 +131,7 @@ async fn a_refusal_needs_a_login_and_costs_one_request_for_ever() {
     session.report(sent, &api(), REJECTED);
     for _ in 0..3 {
         let error = session.access_newer(&api(), sent).await.unwrap_err();
-        let AccessError::NeedsLogin { reason, code } = error else { panic!("{error}") };
+        let AccessError::NeedsLogin { reason, code, .. } = error else { panic!("{error}") };
         assert_eq!(reason, LoginReason::Refused);
         assert_eq!(code.as_deref(), Some("invalid_grant"));
     }
