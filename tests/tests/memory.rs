@@ -1,5 +1,8 @@
 //! After a token is dropped, no copy of it is left in the memory of the process, as far as core,
-//! storage and sealing had it.
+//! storage, sealing, the driver and the types of the login had it.
+//!
+//! What others keep is not looked at: hyper's buffers and rustls's records hold what was sent and
+//! received until they are used again, and `oauth2` has texts of its own, which it does not wipe.
 //!
 //! One test in a process of its own: what it searches for must not lie there for other reasons.
 #![cfg(target_os = "linux")]
@@ -8,11 +11,18 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use regrant::{Renewing, Session, TokenEndpoint};
 use regrant_core::protocol::{self, TokenReply};
-use regrant_core::{Answer, Client, Id, Login, Record, Secret, Timestamp};
+use regrant_core::{
+    Answer, Client, Id, Login, Origin, Record, Secret, Strength, Timestamp, Verdict,
+};
+use regrant_login::LoginRequest;
 use regrant_storage::{
-    Costs, Kept, KeyFile, KeyRing, MemoryBlobStore, Over, Passphrase, TokenStore as _, Vault,
+    Costs, Kept, KeyFile, KeyRing, MemoryBlobStore, MemoryLease, MemoryStore, Over, Passphrase,
+    TokenStore as _, Vault,
 };
 
 /// What the needles are kept under, so that the search does not find itself.
@@ -106,6 +116,7 @@ async fn what_was_dropped_is_nowhere_in_memory() {
     assert!(access.found() >= 1, "the search finds nothing");
     drop(kept);
     assert_eq!(access.found(), 0, "a secret that was dropped");
+    let next = [6, 7].map(|seed| Needle::new(seed, 600));
 
     // The answer of a token endpoint.
     let mut body = zeroize::Zeroizing::new(Vec::with_capacity(4_096));
@@ -152,6 +163,62 @@ async fn what_was_dropped_is_nowhere_in_memory() {
     for (what, needle) in needles.into_iter().chain([("passphrase", &passphrase)]) {
         assert_eq!(needle.found(), 0, "{what}: a passphrase's store");
     }
+
+    // What a login is asked with, and what it brings.
+    let mut request = LoginRequest::new("client");
+    request.client_secret = Some(client.secret());
+    drop((request.clone(), login(&access, &refresh, &client)));
+    drop(request);
+    for (what, needle) in needles {
+        assert_eq!(needle.found(), 0, "{what}: a login");
+    }
+
+    // A session that was logged in, refreshed, and logged out.
+    let next = Arc::new(next);
+    driven(&access, &refresh, &client, &next).await;
+    let later = [("next access token", &next[0]), ("next refresh token", &next[1])];
+    for (what, needle) in needles.into_iter().chain(later) {
+        assert_eq!(needle.found(), 0, "{what}: a session");
+    }
+}
+
+/// Grants what is next.
+struct Endpoint(Arc<[Needle; 2]>);
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Endpoint")
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for Endpoint {
+    async fn renew(&self, _: Renewing<'_>, _: Duration) -> Answer {
+        let mut grant = regrant_core::Grant::bearer(self.0[0].secret());
+        grant.refresh_token = Some(self.0[1].secret());
+        Answer::Granted(grant)
+    }
+
+    async fn revoke(&self, _: &Client, _: &Secret, _: &str, _: Duration) -> bool {
+        true
+    }
+}
+
+async fn driven(access: &Needle, refresh: &Needle, client: &Needle, next: &Arc<[Needle; 2]>) {
+    let endpoint = Arc::new(Endpoint(Arc::clone(next)));
+    let (store, lease) = (Arc::new(MemoryStore::new()), Arc::new(MemoryLease::new()));
+    let session = Session::builder(store, lease, endpoint).open().unwrap();
+    let api = Origin::parse("https://api.example").unwrap();
+    let Login { mut client, grant, .. } = login(access, refresh, client);
+    client.revocation_endpoint = Some("https://as.example/revoke".into());
+    session.install(client, [api.clone()], grant).await.unwrap();
+    let sent = session.access(&api).await.unwrap().id();
+    session.report(sent, &api, Verdict::Rejected(Strength::Strong));
+    let newer = session.access_newer(&api, sent).await.unwrap();
+    assert!(next[0].found() >= 1, "the search finds what is in use");
+    drop((newer, session.status().await.unwrap()));
+    assert_eq!(session.log_out().await.unwrap().revoked, Some(true));
+    session.close(Duration::from_secs(20)).await.unwrap();
 }
 
 async fn stored(ring: Arc<dyn KeyRing>, access: &Needle, refresh: &Needle, client: &Needle) {

@@ -26,7 +26,7 @@ const FORMAT: Range<usize> = 4..5;
 const CHECKSUM: usize = 32;
 
 /// Ways in which a store is none that this version can use.
-fn unusable(kind: Kind, whole: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>)> {
+pub(crate) fn unusable(kind: Kind, whole: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let changed = |range: Range<usize>, to: &[u8]| {
         let mut bytes = whole.to_vec();
         bytes[range].copy_from_slice(to);

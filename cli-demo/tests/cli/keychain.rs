@@ -185,6 +185,27 @@ fn the_keychain_keeps_the_key_where_it_can_be_used_and_is_missed_where_it_is_gon
     session.run(&user, &["call", user.api()]).exits(0);
 }
 
+/// Eight processes on one token that has ended, each of which gets the key from the keychain.
+#[test]
+fn cx_01_b_processes_that_have_their_key_from_the_keychain_make_one_token_request() {
+    let Some(session) = Session::start() else { return };
+    let user = User::new(Config { token_latency_ms: 200, ..Config::default() });
+    let store = format!("keyring:{}", user.home().join("ring").display());
+    user.import_by(session.command(&user, &["--store", &store])).exits(0);
+    user.sandbox.reset_stats();
+    user.sandbox.expire_access_tokens();
+    let call = ["call", user.api(), "--store", &store, "--json"];
+    let calls: Vec<_> = (0..8).map(|_| session.command(&user, &call).spawn().unwrap()).collect();
+    for call in calls {
+        let summary = finished(call).exits(0).json();
+        assert_eq!(summary["responses"], json!({ "200": 1 }));
+    }
+    let stats = user.stats();
+    assert_eq!((stats.token_requests, stats.reuse_detected, stats.live_families), (1, 0, 1));
+    let status = session.run(&user, &["status", "--store", &store, "--json"]).exits(0).json();
+    assert_eq!((&status["generation"], &status["key_source"]), (&json!(2), &json!("keychain")));
+}
+
 #[test]
 fn a_store_of_the_keychain_lies_in_a_folder_and_moves_to_a_key_file_and_back() {
     let Some(session) = Session::start() else { return };

@@ -23,3 +23,4 @@ mod support;
 mod takeover;
 mod terminal;
 mod tokens;
+mod ux;

@@ -9,8 +9,9 @@ fn fault(spelling: &str) -> Option<Fault> {
     Some(spelling.parse().unwrap())
 }
 
+/// A refusal costs one token request for ever, and a new login mends it.
 #[test]
-fn a_refusal_costs_one_token_request_for_ever_and_a_new_login_mends_it() {
+fn lo_03_provider_side_revocation() {
     let user = User::logged_in(Config::default());
     user.sandbox.revoke_all();
     let ran = user.call().exits(3);
@@ -82,6 +83,24 @@ fn a_server_that_is_away_or_speaks_no_oauth_ends_with_4_and_costs_no_login() {
             assert_eq!(before[member], after[member], "{spelling}: {member}");
         }
         assert_eq!(after["reason"], reason);
+    }
+}
+
+/// Each run is a process of its own, and all know of the first one's cool-down.
+#[test]
+fn st_01_d_twenty_runs_within_the_wait_ask_once() {
+    for kind in [Kind::Sqlite, Kind::Folder] {
+        let user = User::logged_in_on(kind, Config::default());
+        user.sandbox.expire_access_tokens();
+        // Longer than twenty runs take on the slowest of machines.
+        user.sandbox.always(Endpoint::Token, fault("429:3600"));
+        for _ in 0..20 {
+            let error = user.run(["call", user.api(), "--json"]).exits(4).error();
+            assert_eq!(error["reason"], "rate_limited");
+            assert!(error["retry_at"].is_string(), "{error}");
+        }
+        assert_eq!(user.stats().token_requests, 1, "{kind:?}");
+        assert_eq!(user.status()["has_refresh_token"], true);
     }
 }
 

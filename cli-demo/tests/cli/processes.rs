@@ -6,10 +6,12 @@ use serde_json::json;
 use crate::support::*;
 
 on_every_store! {
+    #[cfg(target_os = "linux")]
+    cx_05_e_where_locks_are_refused_one_process_works_and_says_so,
     of_twenty_four_cold_processes_one_refreshes,
     eight_processes_share_a_rotating_token_that_the_server_ends_three_times,
     a_login_in_another_process_is_adopted_without_a_token_request,
-    a_process_that_is_killed_in_mid_refresh_is_succeeded_by_the_next_call,
+    cx_04_dead_or_overrun_lock,
     a_command_that_ends_has_saved_what_it_got,
 }
 
@@ -62,7 +64,9 @@ fn a_login_in_another_process_is_adopted_without_a_token_request(kind: Kind) {
     assert!(summary["adopted"].as_u64().unwrap() >= 1, "{summary}");
 }
 
-fn a_process_that_is_killed_in_mid_refresh_is_succeeded_by_the_next_call(kind: Kind) {
+/// A process that is killed in mid-refresh is succeeded by the next call, and nobody has to remove
+/// a lock by hand.
+fn cx_04_dead_or_overrun_lock(kind: Kind) {
     let grace = Some(regrant_sandbox::Grace { ms: 30_000, kind: Default::default() });
     for point in [HoldPoint::BeforeCommit, HoldPoint::AfterCommit] {
         let user = User::logged_in_on(kind, Config { grace, ..Config::default() });
@@ -75,7 +79,12 @@ fn a_process_that_is_killed_in_mid_refresh_is_succeeded_by_the_next_call(kind: K
         child.wait().unwrap();
         user.sandbox.release_held();
         user.call().exits(0);
-        assert_eq!(user.stats().reuse_detected, 0, "{point:?}");
+        let stats = user.stats();
+        assert_eq!((stats.reuse_detected, stats.live_families), (0, 1), "{point:?}");
+        // One of the dead process, one of its successor.
+        assert_eq!(stats.token_requests, 2, "{point:?}");
+        user.call().exits(0);
+        assert_eq!(user.stats().token_requests, 2, "{point:?}");
     }
 }
 
@@ -89,5 +98,25 @@ fn a_command_that_ends_has_saved_what_it_got(kind: Kind) {
             (&status["generation"], &status["state"]),
             (&json!(generation), &json!("Valid"))
         );
+    }
+}
+
+/// As file systems without locks answer.
+#[cfg(target_os = "linux")]
+fn cx_05_e_where_locks_are_refused_one_process_works_and_says_so(kind: Kind) {
+    if !has_parts("a place without locks", &[STRACE]) {
+        return;
+    }
+    for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EBADF"] {
+        let user = User::logged_in_on(kind, Config::default());
+        let injected = format!("inject=flock:error={error}");
+        for refreshes in 1..=2 {
+            user.sandbox.expire_access_tokens();
+            let ran = under_strace(&user, &["trace=flock", &injected], &["call", user.api()]);
+            let ran = ran.exits(0);
+            assert_eq!(ran.err.matches("knows no locks").count(), 1, "{error}: {ran:?}");
+            assert_eq!(user.stats().token_requests, refreshes, "{error}");
+        }
+        assert_eq!(user.stats().reuse_detected, 0);
     }
 }

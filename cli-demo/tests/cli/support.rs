@@ -256,6 +256,27 @@ pub(crate) fn has_parts(what: &str, programs: &[(&str, &str)]) -> bool {
     false
 }
 
+/// What makes system calls fail, or seem to succeed, with the Debian package that brings it.
+#[cfg(target_os = "linux")]
+pub(crate) const STRACE: (&str, &str) = ("/usr/bin/strace", "strace");
+
+/// A run of the command whose system calls are changed as these options of strace say.
+#[cfg(target_os = "linux")]
+pub(crate) fn under_strace(user: &User, options: &[&str], arguments: &[&str]) -> Ran {
+    traced(user, options).args(arguments).output().unwrap().into()
+}
+
+/// The command with changed system calls, without its arguments. What it does is in no log.
+#[cfg(target_os = "linux")]
+pub(crate) fn traced(user: &User, options: &[&str]) -> Command {
+    let mut command = Command::new(STRACE.0);
+    user.at_home(&mut command);
+    command.args(["-f", "-qq", "-o", "/dev/null"]);
+    command.args(options.iter().flat_map(|option| ["-e", option]));
+    command.arg(env!("CARGO_BIN_EXE_regrant"));
+    command
+}
+
 pub(crate) fn with_input(mut command: Command, input: &str) -> Ran {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();

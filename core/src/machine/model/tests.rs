@@ -200,7 +200,7 @@ fn every_fact_is_in_the_form() {
         ("superseded", |r| r.superseded.push(Id([1; 16]))),
         ("client", |r| r.client.client_id = "another".into()),
         ("client's endpoint", |r| {
-            r.client.revocation_endpoint = Some("https://as.example/r".into())
+            r.client.revocation_endpoint = Some("https://as.example/r".into());
         }),
         ("subject", |r| r.subject = Some("somebody".into())),
         ("origins", |r| r.origins.clear()),
