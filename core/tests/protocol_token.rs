@@ -1,4 +1,4 @@
-//! What an answer of the token endpoint means, rule by rule.
+//! What an answer of the token endpoint means, rule by rule; long because the rules are many.
 
 use std::time::Duration;
 

@@ -11,10 +11,10 @@ struct Half {
     most: usize,
 }
 
-/// The sizes are those of `docs/decisions/0007-profiles-are-the-cores.md`: a half that grows past
+/// The sizes are those of `docs/decisions/0010-what-the-proofs-changed.md`: a half that grows past
 /// its own has taken on something that belongs elsewhere.
 const HALVES: [Half; 2] =
-    [Half { name: "machine", most: 3_280 }, Half { name: "protocol", most: 1_950 }];
+    [Half { name: "machine", most: 3_450 }, Half { name: "protocol", most: 2_000 }];
 
 pub(super) fn check(sources: &[Source]) -> Verdict {
     let mut violations = Vec::new();
@@ -28,7 +28,11 @@ pub(super) fn check(sources: &[Source]) -> Verdict {
             let remedy = "tell xtask/src/tidy/halves.rs where this half of the core is now";
             violations.push(Violation::of(&module, "there are no files", remedy));
         }
-        let shipped = files.iter().filter(|source| !source.is_test);
+        // What the feature `model` adds for proofs is no part of what ships.
+        let proves = |source: &&&Source| {
+            source.path.split('/').any(|part| matches!(part, "model" | "model.rs"))
+        };
+        let shipped = files.iter().filter(|source| !source.is_test).filter(|s| !proves(s));
         let lines = shipped.map(|source| source.code_lines()).sum::<usize>();
         measured.push(format!("{} {lines} lines of at most {}", half.name, half.most));
         if lines > half.most {

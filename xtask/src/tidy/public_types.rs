@@ -3,8 +3,8 @@
 use super::source::{Source, line_of, words};
 use super::{Verdict, Violation};
 
-/// As many as fit on one page of the documentation.
-const MOST: usize = 62;
+/// As many as fit on one page of the documentation, and two that only proofs see.
+const MOST: usize = 64;
 
 const LIB: &str = "core/src/lib.rs";
 
