@@ -195,7 +195,7 @@ async fn a_refused_refresh_token_needs_a_login_and_costs_one_request() {
     world.sandbox.revoke_all();
     for _ in 0..3 {
         let error = world.client.get(world.url("/things")).send().await.unwrap_err();
-        let AccessError::NeedsLogin { reason, code } = access_error(&error) else {
+        let AccessError::NeedsLogin { reason, code, .. } = access_error(&error) else {
             panic!("{error}")
         };
         assert_eq!(*reason, LoginReason::Refused);

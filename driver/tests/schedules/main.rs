@@ -2,8 +2,8 @@
 //!
 //! The driver's own sources are compiled here a second time, over the atomics and locks of loom
 //! (`sync.rs`), which runs each test under every interleaving and every value that the memory model
-//! lets a load see. The task of the model has a real machine, whose store, lease and token endpoint
-//! answer at once.
+//! lets a load see. The task of the model has a real machine, whose store and lease answer at once,
+//! and whose token endpoint answers when somebody waits for it.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and that is all")]
 
 mod one_of_a_kind;

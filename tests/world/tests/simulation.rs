@@ -12,8 +12,8 @@ use regrant_world::sim::run::{play, play_and_log};
 use regrant_world::sim::shrink::shrink;
 use regrant_world::sim::years::life;
 
-/// Seeds of each mode: 25, which with the lives is half a minute of a busy machine.
-const SEEDS: u64 = 25;
+/// Seeds of each mode: 120, which with the lives is some ten seconds on two cores.
+const SEEDS: u64 = 120;
 /// Lives: 60, a few seconds.
 const LIVES: u64 = 60;
 
