@@ -21,7 +21,12 @@ pub(crate) fn cause_of(error: &reqwest::Error) -> Cause {
         if refused == Some(io::ErrorKind::InvalidData) || words.iter().any(|w| text.contains(w)) {
             return Cause::TlsFailed;
         }
-        next = error.source();
+        // A system's error that wraps another hides it from `source`.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     Cause::Unreachable
 }

@@ -6,18 +6,18 @@ use std::net::TcpListener;
 use std::process::{Child, Command};
 use std::thread;
 
-use regrant_sandbox::{ApiConfig, Config, Consent, Endpoint, Fault};
+use regrant_sandbox::{ApiConfig, Config, Consent};
 use serde_json::{Value, json};
 
 use crate::support::*;
 
 /// Devices that ask as often as a client may.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { device_interval_ms: 1_000, ..Config::default() }
 }
 
 /// A login at the sandbox, without its way.
-fn login(user: &User) -> Command {
+pub(crate) fn login(user: &User) -> Command {
     let mut command = user.command();
     command.args(["login", "--issuer", user.sandbox.issuer_url(), "--client-id", "sandbox-client"]);
     command.args(["--api", user.api()]);
@@ -25,21 +25,21 @@ fn login(user: &User) -> Command {
 }
 
 /// A login that runs, and what it has said so far.
-struct Running {
-    child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     said: BufReader<std::process::ChildStderr>,
     err: String,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stderr.take().unwrap());
         Self { child, said, err: String::new() }
     }
 
     /// The next line that stands apart, for people to copy; it begins like this.
-    fn shown(&mut self, start: &str) -> String {
+    pub(crate) fn shown(&mut self, start: &str) -> String {
         loop {
             let mut line = String::new();
             let length = self.said.read_line(&mut line).unwrap();
@@ -51,7 +51,7 @@ impl Running {
         }
     }
 
-    fn finished(mut self) -> Ran {
+    pub(crate) fn finished(mut self) -> Ran {
         self.said.read_to_string(&mut self.err).unwrap();
         let mut ran = Ran::from(self.child.wait_with_output().unwrap());
         ran.err = self.err;
@@ -70,7 +70,7 @@ fn browse(url: &str) -> String {
 }
 
 /// Logs in with the browser, whose user does what the sandbox is configured with.
-fn by_browser(mut command: Command) -> Ran {
+pub(crate) fn by_browser(mut command: Command) -> Ran {
     command.arg("--no-browser");
     let mut running = Running::start(command);
     let url = running.shown("http");
@@ -281,86 +281,6 @@ fn what_could_not_be_saved_is_told_before_anybody_logs_in() {
     let ran = Ran::from(command.output().unwrap()).exits(6);
     assert_eq!(ran.error()["code"], "key_missing");
     assert_eq!(ran.err, "");
-}
-
-#[test]
-fn lo_01_b_the_login_before_is_revoked_only_where_that_cannot_end_the_new_one() {
-    let user = User::logged_in(config());
-    let mut command = login(&user);
-    command.arg("--json");
-    let ran = by_browser(command).exits(0);
-    assert_eq!(ran.json()["old_revoked"], Value::Null);
-    assert!(ran.err.contains("not revoked"), "{ran:?}");
-    assert_eq!(user.stats().revocation_requests, 0);
-
-    let profile = user.home().join("own.json");
-    fs::write(&profile, "{\"name\":\"own\",\"revokes\":\"token\"}").unwrap();
-    user.run(["client", "set", "--profile", profile.to_str().unwrap()]).exits(0);
-    let live = user.stats().live_families;
-    let mut command = login(&user);
-    command.arg("--json");
-    let ran = by_browser(command).exits(0);
-    assert_eq!(ran.json()["old_revoked"], true, "{ran:?}");
-    assert_eq!(user.stats().revocation_requests, 1);
-    assert_eq!(user.stats().live_families, live, "one came and one ended");
-    user.call().exits(0);
-}
-
-/// Whose old login may be revoked by itself.
-fn revocable(kind: Kind) -> User {
-    let user = User::logged_in_on(kind, config());
-    let profile = user.home().join("own.json");
-    fs::write(&profile, "{\"name\":\"own\",\"revokes\":\"token\"}").unwrap();
-    user.run(["client", "set", "--profile", profile.to_str().unwrap()]).exits(0);
-    user
-}
-
-#[test]
-fn lo_01_c_the_login_before_is_revoked_when_the_new_one_is_in_the_store() {
-    for kind in [Kind::Sqlite, Kind::Folder] {
-        let user = revocable(kind);
-        // The revocation stays unanswered, and while it does, the store is looked at.
-        let hang = Fault::Hang { ms: 120_000 };
-        user.sandbox.always(Endpoint::Revocation, Some(hang));
-        let mut command = login(&user);
-        command.args(["--device", "--json"]);
-        let mut running = Running::start(command);
-        running.shown("http");
-        let code = running.shown("");
-        assert!(user.sandbox.decide_device(&code, true));
-        wait(user.sandbox.wait_for(|stats| stats.revocation_requests == 1)).unwrap();
-        assert_eq!(user.status()["generation"], 2, "{kind:?}");
-        user.call().exits(0);
-        assert!(running.child.try_wait().unwrap().is_none(), "it has not waited for the answer");
-        running.child.kill().unwrap();
-        running.child.wait().unwrap();
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn lo_01_d_nothing_is_revoked_for_a_login_that_could_not_be_saved() {
-    use rustix::process::{Pid, Resource, Rlimit, prlimit};
-    let user = revocable(Kind::Folder);
-    let mut shell = Command::new("sh");
-    user.at_home(&mut shell);
-    // A process that may write no file longer than nothing stands for a full disk, and is to
-    // survive the signal that comes with it.
-    let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
-    shell.args(["-c", script, env!("CARGO_BIN_EXE_regrant")]);
-    shell.args(login(&user).get_args());
-    shell.args(["--device", "--json"]);
-    let mut running = Running::start(shell);
-    running.shown("http");
-    let code = running.shown("");
-    let nothing = Rlimit { current: Some(0), maximum: Some(0) };
-    prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, nothing).unwrap();
-    assert!(user.sandbox.decide_device(&code, true));
-    let ran = running.finished().exits(6);
-    assert_eq!(ran.error()["code"], "store_full", "{ran:?}");
-    assert_eq!(user.stats().revocation_requests, 0);
-    assert_eq!(user.status()["generation"], 1);
-    user.call().exits(0);
 }
 
 #[cfg(unix)]

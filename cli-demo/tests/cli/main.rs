@@ -18,6 +18,7 @@ mod passphrases;
 mod privacy;
 mod processes;
 mod rejections;
+mod relogin;
 mod sandbox_flags;
 mod support;
 mod takeover;
