@@ -13,12 +13,14 @@ static HEARD: LazyLock<Heard> = LazyLock::new(|| {
     log::set_boxed_logger(Box::new(heard.clone())).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let writer = heard.clone();
-    tracing_subscriber::fmt()
+    // Not by `init`, which would take the place of the logger where the build has that feature.
+    let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_span_events(FmtSpan::FULL)
         .with_ansi(false)
         .with_writer(move || writer.clone())
-        .init();
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let (panics, before) = (heard.clone(), std::panic::take_hook());
     std::panic::set_hook(Box::new(move |panic| {
         writeln!(panics.clone(), "{panic}").unwrap();

@@ -13,10 +13,12 @@ impl Captured {
         log::set_boxed_logger(Box::new(captured.clone())).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
         let writer = captured.clone();
-        tracing_subscriber::fmt()
+        // Not by `init`, which would take the place of the logger where the build has that feature.
+        let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_writer(move || writer.clone())
-            .init();
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
         captured
     }
 
