@@ -199,5 +199,7 @@ fn log_all(path: &Path) {
     log::set_boxed_logger(Box::new(Lines(Mutex::new(open())))).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
-    all.with_writer(Mutex::new(open())).init();
+    // Not by `init`, which would take the place of the logger where the build has that feature.
+    let all = all.with_writer(Mutex::new(open())).finish();
+    tracing::subscriber::set_global_default(all).unwrap();
 }
