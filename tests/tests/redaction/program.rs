@@ -42,6 +42,14 @@ pub(crate) fn confidential(authority: &Authority) -> Client {
     client
 }
 
+/// The token endpoint's client, with TLS in a build of the whole workspace as in one of this
+/// package.
+pub(crate) fn endpoint() -> TokenClient {
+    // Installed already by another test of this process is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    TokenClient::new().unwrap()
+}
+
 /// What a login brought.
 pub(crate) fn grant(authority: &Authority) -> Grant {
     let mut grant = Grant::bearer(Secret::new(authority.canaries.token("access token")));
@@ -79,8 +87,6 @@ impl Program {
         lease: Arc<dyn RefreshLease>,
         endpoint: TokenClient,
     ) -> Self {
-        // Installed already by another test of this process is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         shown.value(&endpoint);
         let builder = Session::builder(store, lease, Arc::new(endpoint))
             .policy(policy())

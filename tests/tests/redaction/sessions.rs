@@ -8,14 +8,14 @@ use regrant::{
     Secret, Session, Strength, Timestamp, TokenStore, Verdict,
 };
 use regrant_core::protocol::Profile;
-use regrant_reqwest::{Assertion, AssertionError, AssertionSigner, Middleware, TokenClient};
+use regrant_reqwest::{Assertion, AssertionError, AssertionSigner, Middleware};
 use regrant_storage::{Kept, KeyFile, MemoryBlobStore, MemoryLease, MemoryStore, Over, Vault};
 
 use crate::authority::{Authority, Judges, Says};
 use crate::canary::Canaries;
 use crate::heard::Since;
 use crate::hosts::{BadHost, Broken, NoLocks, Signer, Takes, Troubled};
-use crate::program::{Program, confidential, grant, policy};
+use crate::program::{Program, confidential, endpoint, grant, policy};
 use crate::shown::Shown;
 use crate::source;
 
@@ -52,7 +52,7 @@ impl Flows {
     async fn with(&self, store: Arc<dyn TokenStore>, lease: Arc<dyn RefreshLease>) -> Program {
         let authority = Authority::start(&self.canaries);
         let client = confidential(&authority);
-        let endpoint = TokenClient::new().unwrap();
+        let endpoint = endpoint();
         Program::new(authority, &self.shown, store, lease, endpoint, client).await
     }
 
@@ -90,7 +90,7 @@ impl Flows {
                 let mut client = confidential(&authority);
                 client.authentication = authentication;
                 let (store, lease) = (Arc::new(MemoryStore::new()), Arc::new(MemoryLease::new()));
-                let endpoint = TokenClient::new().unwrap();
+                let endpoint = endpoint();
                 let mut program =
                     Program::new(authority, &self.shown, store, lease, endpoint, client).await;
                 // As many as an attempt has tries.
@@ -249,7 +249,7 @@ impl Flows {
             let authority = Authority::start(&self.canaries);
             let mut client = confidential(&authority);
             client.dpop = true;
-            let endpoint = TokenClient::new().unwrap().with_proofs(Arc::clone(by_client));
+            let endpoint = endpoint().with_proofs(Arc::clone(by_client));
             let (store, lease) = (Arc::new(MemoryStore::new()), Arc::new(MemoryLease::new()));
             let program =
                 Program::new(authority, &self.shown, store, lease, endpoint, client).await;
@@ -288,7 +288,7 @@ impl Flows {
             let mut client = confidential(&authority);
             client.authentication = ClientAuthentication::PrivateKeyJwt;
             client.client_secret = Some(Secret::new(pem));
-            let mut endpoint = TokenClient::new().unwrap();
+            let mut endpoint = endpoint();
             if let Some(signer) = signer {
                 endpoint = endpoint.with_assertions(signer);
             }
