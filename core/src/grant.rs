@@ -102,6 +102,13 @@ pub struct Failure {
     pub code: Option<String>,
 }
 
+impl Failure {
+    /// One that no server said anything about.
+    pub fn new(cause: Cause, applied: Applied) -> Self {
+        Self { cause, applied, retry_after: None, code: None }
+    }
+}
+
 /// Whether a token request that failed may have been acted upon, rotation included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {

@@ -124,6 +124,9 @@ pub struct Machine {
     revoked: bool,
 
     holder: Option<Holder>,
+    /// The intent in the store that another process left, and until when this one, by its own
+    /// clock alone, takes its holder for one that may go on.
+    sighted: (Id, Timestamp),
     unlockable_told: bool,
     /// No refresh ahead of need before this.
     quiet_until: Timestamp,
@@ -203,6 +206,7 @@ impl Machine {
             revoking: Vec::new(),
             revoked: false,
             holder: None,
+            sighted: (Id([0; 16]), Timestamp::EPOCH),
             unlockable_told: false,
             quiet_until: Timestamp::EPOCH,
             reread_at,

@@ -44,6 +44,11 @@ impl Machine {
         let Stored { mut record, version } = *stored;
         self.over = Over::Version(version);
         self.sanitize(&mut record);
+        if let Some(intent) = &record.attempt
+            && intent.nonce != self.sighted.0
+        {
+            self.sighted = (intent.nonce, self.now + self.policy.intent());
+        }
         let Some(ours) = self.record.as_ref() else {
             self.durable = record.generation;
             self.record = Some(record);

@@ -109,10 +109,8 @@ edges! {
     Demanded {
         Valid => ServerRejected,
         Valid => Refreshing,
-        Valid => NeedsLogin,
         Retrying => ServerRejected,
         Retrying => Refreshing,
-        Retrying => NeedsLogin,
     }
     "the origin rejects fresh tokens too: it alone cools down, the token stays"
     StillRejected {

@@ -29,6 +29,10 @@ use crate::time::Timestamp;
 /// than the processes that share one credential in practice.
 const ROUNDS: u32 = 64;
 
+/// How often a logout is tried again that could not be read or saved: 5 times, 15.5 s in all at
+/// the usual backoff, since somebody waits for it.
+const LOGOUT_TRIES: u32 = 5;
+
 /// The one load or save that is out.
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone))]
@@ -194,16 +198,8 @@ impl Machine {
 
     /// The attempt whose grant waits to be saved.
     pub(super) fn keeping(&self) -> Option<Id> {
-        self.errands.iter().find_map(|errand| match &errand.kind {
-            Kind::Keep { asked, .. } => Some(asked.nonce),
-            Kind::Reread
-            | Kind::Login(_)
-            | Kind::Logout
-            | Kind::Reconsider
-            | Kind::Configure(_)
-            | Kind::Allow(_)
-            | Kind::Trust
-            | Kind::Finish { .. } => None,
+        self.errands.iter().find_map(|errand| {
+            if let Kind::Keep { asked, .. } = &errand.kind { Some(asked.nonce) } else { None }
         })
     }
 
@@ -342,6 +338,11 @@ impl Machine {
             (errand.read, errand.over_damage) = (false, true);
             return;
         }
+        // What nobody can mend passes by itself, perhaps.
+        let logout = matches!(errand.kind, Kind::Logout) && errand.rounds < LOGOUT_TRIES;
+        if logout && fault == StoreFault::Unavailable {
+            return self.put_off();
+        }
         if errand.is_reread() {
             self.fail_store(fault);
         }
@@ -350,12 +351,11 @@ impl Machine {
 
     /// Tries the first errand again later, from a fresh reading.
     fn put_off(&mut self) {
-        let (first, cap) = (self.policy.backoff, self.policy.backoff_cap);
         if let Some(mut errand) = self.errands.pop_front() {
-            let delay = (first * (1 << errand.rounds.min(8))).min(cap);
+            let delay = self.policy.backoff * (1 << errand.rounds.min(8));
             errand.rounds = errand.rounds.saturating_add(1);
             errand.read = true;
-            errand.not_before = self.now + delay;
+            errand.not_before = self.now + delay.min(self.policy.backoff_cap);
             self.errands.push_back(errand);
         }
     }
@@ -653,8 +653,8 @@ impl Machine {
                 }
                 self.fail_store(fault);
                 // What an attempt came to is worth a few tries; the open intent says the rest.
-                let tries_left = errand_rounds(self.errands.front()) < 3 && !self.stopping;
-                if worth || tries_left {
+                let tries_left = self.errands.front().is_some_and(|errand| errand.rounds < 3);
+                if worth || (tries_left && !self.stopping) {
                     self.put_off();
                 } else {
                     self.end_errand(Err(fault));
@@ -665,7 +665,7 @@ impl Machine {
                     errand.taken = Some((Box::new(record.client.clone()), tokens(record)));
                 }
                 // Nobody else would end what a logout leaves behind.
-                if errand.rounds < 5 {
+                if errand.rounds < LOGOUT_TRIES {
                     self.put_off();
                 } else {
                     self.end_errand(Err(fault));
@@ -725,10 +725,6 @@ impl Machine {
             self.tell(Event::StoreFailed { fault, retry_at: until });
         }
     }
-}
-
-fn errand_rounds(errand: Option<&Errand>) -> u32 {
-    errand.map_or(u32::MAX, |errand| errand.rounds)
 }
 
 /// The tokens of a record, the refresh token first, as RFC 7009 section 2.1 names them.

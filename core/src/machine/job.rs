@@ -222,12 +222,8 @@ impl Job {
     pub(super) fn overdue(&self, now: Timestamp) -> Option<(u64, Outcome)> {
         let (id, _) = self.out().filter(|(_, deadline)| now > *deadline + OVERDUE)?;
         let outcome = if let Self::Asking { .. } = self {
-            Outcome::Answered(Answer::Failed(Failure {
-                cause: Cause::NoAnswer,
-                applied: Applied::PerhapsLater,
-                retry_after: None,
-                code: None,
-            }))
+            let failure = Failure::new(Cause::NoAnswer, Applied::PerhapsLater);
+            Outcome::Answered(Answer::Failed(failure))
         } else {
             Outcome::Failed(StoreFault::Unavailable)
         };
@@ -491,14 +487,12 @@ impl Machine {
     /// Between two tries for the lease: is there still a need, and may another's intent be passed
     /// over?
     fn looked(&mut self, looks: u32) {
-        let Some(need) = self.need(self.now) else {
-            self.holder = None;
-            self.job = Job::Idle;
-            return;
-        };
-        if need == Need::Ahead {
-            // Somebody else is at it; nobody waits for this.
-            self.quiet_until = self.now + self.policy.reread.max(Duration::from_secs(1));
+        let need = self.need(self.now);
+        if need.is_none_or(|need| need == Need::Ahead) {
+            if need.is_some() {
+                // Somebody else is at it; nobody waits for this.
+                self.quiet_until = self.now + self.policy.reread.max(Duration::from_secs(1));
+            }
             self.holder = None;
             self.job = Job::Idle;
             return;
@@ -508,7 +502,7 @@ impl Machine {
             .record
             .as_ref()
             .and_then(|record| record.attempt.as_ref())
-            .is_some_and(|intent| intent.deadline <= self.now);
+            .is_some_and(|intent| self.open_until(intent, true) <= self.now);
         if passable && over {
             self.job = Job::Deciding { raised: true, rounds: 0 };
             return;
@@ -614,10 +608,18 @@ impl Machine {
     }
 
     /// Until when somebody's open intent is left alone. Its request may still be under way.
+    ///
+    /// Its deadline is a reading of the holder's clock. A holder that still has the lease lives, so
+    /// it also has an intent's length from when this process first saw the intent: otherwise one
+    /// whose clock is ahead would pass every holder over at once.
     fn open_until(&self, intent: &Intent, raised: bool) -> Timestamp {
+        if raised {
+            let (nonce, until) = self.sighted;
+            return intent.deadline.max(if nonce == intent.nonce { until } else { self.now });
+        }
         let proven = matches!(self.lease, Lease::Held { proves_death: true });
         let kills = self.policy.rotation == Rotation::GraceKillsEarlier;
-        if intent.raised || raised || !proven || kills {
+        if intent.raised || !proven || kills {
             intent.deadline
         } else {
             intent.at + self.policy.crash_pause
@@ -638,12 +640,7 @@ impl Machine {
         }
         if self.stopping || self.now >= attempt.deadline {
             // No send past one's own deadline.
-            let failure = Failure {
-                cause: Cause::Unreachable,
-                applied: Applied::No,
-                retry_after: None,
-                code: None,
-            };
+            let failure = Failure::new(Cause::Unreachable, Applied::No);
             return self.finish(*attempt, Some(failure), None);
         }
         attempt.tries += 1;
@@ -685,12 +682,8 @@ impl Machine {
                 self.ask(attempt);
             }
             Answer::NonceWanted => {
-                let failure = Failure {
-                    cause: Cause::UnknownError,
-                    applied: Applied::No,
-                    retry_after: None,
-                    code: Some("use_dpop_nonce".into()),
-                };
+                let mut failure = Failure::new(Cause::UnknownError, Applied::No);
+                failure.code = Some("use_dpop_nonce".into());
                 self.finish(*attempt, Some(failure), None);
             }
             Answer::Failed(failure) => self.failed(attempt, failure),
@@ -829,7 +822,10 @@ pub(super) fn end_of(
             let own = policy.cool_down_after(policy.cool_down, streak);
             now + length.min(policy.retry_after_cap).max(own)
         }
-        (None, Cause::ClientMisconfigured | Cause::EndpointMoved) => now + policy.cool_down_cap,
+        // A code that nobody knows means nothing that passes soon.
+        (None, Cause::ClientMisconfigured | Cause::EndpointMoved | Cause::UnknownError) => {
+            now + policy.cool_down_cap
+        }
         (None, _) if replay_due => asked.intent_deadline,
         (None, _) => now + policy.cool_down_after(policy.cool_down, streak),
     };

@@ -279,10 +279,18 @@ impl Machine {
             self.reconsider = false;
         }
         self.overlay();
+        let to = self.state();
         // The row was named when the save began; a rejection that came meanwhile has made it late.
         let late = matches!(from, Some(StateKind::ServerRejected | StateKind::NeedsLogin));
+        // One save can say two things: of a rejection that it stays its origin's own matter, and
+        // what became of an attempt ahead of need. The state changes by the first.
+        let stays = !matches!(from, Some(StateKind::Valid | StateKind::Retrying))
+            && matches!(to, Some(StateKind::Valid | StateKind::Retrying));
         let trigger = match candidate.trigger {
-            granted if late && granted == on::Granted::NAME => on::GrantedLate::NAME,
+            on::Granted::NAME if late => on::GrantedLate::NAME,
+            on::Begun::NAME | on::Failed::NAME | on::Refused::NAME if stays => {
+                on::StillRejected::NAME
+            }
             other => other,
         };
         self.tell_change(from, trigger);

@@ -118,6 +118,7 @@ impl Canonical {
             revoking,
             revoked,
             holder,
+            sighted,
             unlockable_told,
             quiet_until,
             reread_at,
@@ -184,6 +185,10 @@ impl Canonical {
         self.flags(&[!revoking.is_empty() && *revoked]);
         // Who it is, is for people.
         self.flags(&[holder.is_some()]);
+        let open = record.as_ref().and_then(|record| record.attempt.as_ref());
+        if open.is_some_and(|intent| intent.nonce == sighted.0) {
+            self.moment(sighted.1);
+        }
         self.moment(*quiet_until);
         self.moment(*reread_at);
         self.moment(*due_at);

@@ -215,21 +215,37 @@ where
 }
 
 /// What follows from a rejection of the current token, by the other facts.
-fn reject<'r, On, From>(from: From) -> Step
+fn reject<'r, From>(from: From) -> Step
 where
-    On: super::edges::Trigger,
-    From:
-        State<'r> + Row<On, ServerRejected<'r>> + Row<On, Refreshing<'r>> + Row<On, NeedsLogin<'r>>,
+    From: State<'r>
+        + Row<on::Rejected, ServerRejected<'r>>
+        + Row<on::Rejected, Refreshing<'r>>
+        + Row<on::Rejected, NeedsLogin<'r>>,
 {
     let record = from.repay();
     let (dead, begun) = (!record.is_renewable(), record.attempt.is_some());
-    let again = From::lend(record);
+    let from = From::lend(record);
+    let rejected = |record: &mut Record| record.set_access(Access::Rejected);
     match (dead, begun) {
-        (true, _) => go::<On, From, NeedsLogin<'r>>(again, |r| r.set_access(Access::Rejected)),
-        (false, true) => go::<On, From, Refreshing<'r>>(again, |r| r.set_access(Access::Rejected)),
-        (false, false) => {
-            go::<On, From, ServerRejected<'r>>(again, |r| r.set_access(Access::Rejected))
-        }
+        (true, _) => go::<on::Rejected, From, NeedsLogin<'r>>(from, rejected),
+        (false, true) => go::<on::Rejected, From, Refreshing<'r>>(from, rejected),
+        (false, false) => go::<on::Rejected, From, ServerRejected<'r>>(from, rejected),
+    }
+}
+
+/// What follows from a demand for another token, which is made only where one can be had.
+fn demand<'r, From>(from: From) -> Step
+where
+    From: State<'r> + Row<on::Demanded, ServerRejected<'r>> + Row<on::Demanded, Refreshing<'r>>,
+{
+    let record = from.repay();
+    let begun = record.attempt.is_some();
+    let from = From::lend(record);
+    let rejected = |record: &mut Record| record.set_access(Access::Rejected);
+    if begun {
+        go::<on::Demanded, From, Refreshing<'r>>(from, rejected)
+    } else {
+        go::<on::Demanded, From, ServerRejected<'r>>(from, rejected)
     }
 }
 

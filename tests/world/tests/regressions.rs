@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use regrant_core::{
     Access, Action, Answer, Applied, Cause, CoolDown, Event, Failure, Id, Input, Intent,
-    LoginReason, Machine, Mark, Outcome, Output, Policy, Refresh, Rotation, Secret, StoreFault,
-    Stored, Strength, Timestamp, Version,
+    LoginReason, Machine, Mark, Outcome, Output, Policy, Record, Refresh, Rotation, Secret,
+    StoreFault, Stored, Strength, Timestamp, Version,
 };
 use regrant_world::{Answered, Hold, Kind, Server, World, origin};
 
@@ -19,88 +19,98 @@ fn good(a: &Answered) -> bool {
     matches!(a, Answered::Accepted(..))
 }
 
+/// X rejects the record's token.
+fn rejection(record: &Record) -> Input {
+    let (id, strength) = (record.token_id(), Strength::Strong);
+    Input::Rejected { id, origin: origin("x"), strength, claims: None }
+}
+
+/// Somebody who is logged in, with something in the stored record that a wrong clock has written.
+fn by_a_wrong_clock(change: impl FnOnce(&mut Record, Timestamp)) -> (World, usize) {
+    let mut w = World::new(Kind::NoRotation);
+    let mut record = w.stored().unwrap().clone();
+    change(&mut record, w.now());
+    w.restore(record);
+    let p = w.start(Policy::default());
+    (w, p)
+}
+
+/// The answer of X to a request an hour, as soon as there is one, and for so many hours at most.
+fn answered_within(w: &mut World, p: usize, hours: u32) -> Answered {
+    let mut last = w.request(p, &origin("x"));
+    for _ in 0..hours {
+        if good(&last) {
+            break;
+        }
+        w.pass(s(3600));
+        last = w.request(p, &origin("x"));
+    }
+    last
+}
+
 #[test]
 fn bucket_of_a_wrong_clock_fills_again() {
-    let mut w = World::new(Kind::NoRotation);
-    let mut r = w.stored().unwrap().clone();
-    r.budget.full_at = w.now() + s(365 * 86_400);
-    w.restore(r);
-    let p = w.start(Policy::default());
+    let (mut w, p) = by_a_wrong_clock(|record, now| {
+        record.budget.full_at = now + s(365 * 86_400);
+    });
     w.server.expire();
-    let mut last = w.request(p, &origin("x"));
-    for _ in 0..48 {
-        w.pass(s(3600));
-        last = w.request(p, &origin("x"));
-        if good(&last) {
-            break;
-        }
-    }
+    let last = answered_within(&mut w, p, 48);
     assert!(good(&last), "{last:?}");
 }
+
 #[test]
 fn cool_down_of_a_wrong_clock_ends() {
-    let mut w = World::new(Kind::NoRotation);
-    let mut r = w.stored().unwrap().clone();
-    r.cool_down = Some(CoolDown {
-        until: w.now() + s(365 * 86_400),
-        cause: Cause::Unavailable,
-        code: None,
-        streak: 1,
-        ahead_only: false,
+    let (mut w, p) = by_a_wrong_clock(|record, now| {
+        record.cool_down = Some(CoolDown {
+            until: now + s(365 * 86_400),
+            cause: Cause::Unavailable,
+            code: None,
+            streak: 1,
+            ahead_only: false,
+        });
+        record.slots.get_mut(&0).unwrap().access = Access::Rejected;
     });
-    r.slots.get_mut(&0).unwrap().access = Access::Rejected;
-    w.restore(r);
-    let p = w.start(Policy::default());
     w.server.expire();
-    let mut last = w.request(p, &origin("x"));
-    for _ in 0..72 {
-        w.pass(s(3600));
-        last = w.request(p, &origin("x"));
-        if good(&last) {
-            break;
-        }
-    }
+    let last = answered_within(&mut w, p, 72);
     assert!(good(&last), "{last:?}");
 }
+
 #[test]
 fn intent_of_a_wrong_clock_is_taken_over() {
-    let mut w = World::new(Kind::NoRotation);
-    let mut r = w.stored().unwrap().clone();
-    let at = w.now() + s(86_400 * 30);
-    r.attempt = Some(Intent {
-        nonce: Id([9; 16]),
-        owner: Id([8; 16]),
-        at,
-        deadline: at + s(25),
-        raised: false,
+    let (mut w, p) = by_a_wrong_clock(|record, now| {
+        let at = now + s(86_400 * 30);
+        record.attempt = Some(Intent {
+            nonce: Id([9; 16]),
+            owner: Id([8; 16]),
+            at,
+            deadline: at + s(25),
+            raised: false,
+        });
+        record.slots.get_mut(&0).unwrap().access = Access::Rejected;
     });
-    r.slots.get_mut(&0).unwrap().access = Access::Rejected;
-    w.restore(r);
-    let p = w.start(Policy::default());
     w.pass(s(3600));
     let last = w.request(p, &origin("x"));
     assert!(good(&last), "{last:?}");
 }
+
 #[test]
 fn mark_of_a_wrong_clock_ends() {
-    let mut w = World::new(Kind::NoRotation);
-    let mut r = w.stored().unwrap().clone();
-    let id = r.token_id();
-    r.slots.get_mut(&0).unwrap().lifetime_ms = None;
-    r.marks.push(Mark {
-        origin: origin("y"),
-        rejected: id,
-        until: w.now() + s(86_400 * 365),
-        streak: 1,
-        still: false,
-        weak: false,
+    let (mut w, p) = by_a_wrong_clock(|record, now| {
+        record.slots.get_mut(&0).unwrap().lifetime_ms = None;
+        record.marks.push(Mark {
+            origin: origin("y"),
+            rejected: record.token_id(),
+            until: now + s(86_400 * 365),
+            streak: 1,
+            still: false,
+            weak: false,
+        });
     });
-    w.restore(r);
-    let p = w.start(Policy::default());
     w.pass(s(7300));
     let last = w.request(p, &origin("y"));
     assert!(good(&last), "{last:?}");
 }
+
 #[test]
 fn logout_unknown_applied_revokes() {
     let mut w = World::new(Kind::Strict);
@@ -112,6 +122,7 @@ fn logout_unknown_applied_revokes() {
     assert_eq!(w.answers(p), vec![Ok(())]);
     assert_eq!(w.server.revoked.len(), 2, "{:?} {:?}", w.server.revoked, w.events(p));
 }
+
 #[test]
 fn reconsider_while_valid_is_spent() {
     let mut w = World::new(Kind::Refuse);
@@ -126,6 +137,7 @@ fn reconsider_while_valid_is_spent() {
     assert!(matches!(a, Answered::Login(_)), "{a:?}");
     assert_eq!(w.server.requests, 1);
 }
+
 #[test]
 fn reconsider_keeps_doubt() {
     let mut w = World::new(Kind::Refuse);
@@ -136,6 +148,7 @@ fn reconsider_keeps_doubt() {
     w.tell(p, Input::Reconsider);
     assert!(matches!(w.machine(p).record().unwrap().refresh, Refresh::InDoubt { .. }));
 }
+
 #[test]
 fn logout_is_not_undone_by_a_backup_of_the_same_generation() {
     let mut w = World::new(Kind::NoRotation);
@@ -146,6 +159,7 @@ fn logout_is_not_undone_by_a_backup_of_the_same_generation() {
     w.pass(s(60));
     assert!(w.stored().unwrap().is_logged_out(), "{:?}", w.machine(p).state());
 }
+
 #[test]
 fn late_grant_for_another_subject() {
     let mut w = World::empty(Kind::GraceSiblings);
@@ -161,6 +175,7 @@ fn late_grant_for_another_subject() {
     w.unhold(p, Hold::AfterServer);
     assert_ne!(w.stored().unwrap().subject.as_deref(), Some("bob"));
 }
+
 #[test]
 fn short_retry_after_is_no_storm() {
     for ra in [0, 1, 5] {
@@ -172,10 +187,10 @@ fn short_retry_after_is_no_storm() {
         w.server.fault = Some(f);
         w.try_out(p, &origin("x"));
         w.pass(s(36_000));
-        println!("retry-after {ra}: {} in 10h", w.server.requests);
         assert!(w.server.requests <= 30 + 600 + 6, "{ra}: {}", w.server.requests);
     }
 }
+
 #[test]
 fn no_lease_hold_is_looked_at() {
     let mut w = World::new(Kind::GraceSiblings);
@@ -195,6 +210,7 @@ fn no_lease_hold_is_looked_at() {
     let took = w.now().since(t);
     assert!(took < s(3), "{took:?}");
 }
+
 #[test]
 fn raised_after_holding_is_raised() {
     let mut pol = Policy::default();
@@ -231,6 +247,7 @@ fn raised_after_holding_is_raised() {
     }
     panic!("never {:?}", w.stored());
 }
+
 #[test]
 fn second_logout_over_damage_is_believed() {
     let mut w = World::new(Kind::NoRotation);
@@ -255,6 +272,7 @@ fn second_logout_over_damage_is_believed() {
     w.pass(s(20));
     assert!(w.stored().unwrap().is_logged_out(), "second");
 }
+
 #[test]
 fn saved_at_last_not_told_by_logout() {
     let mut w = World::new(Kind::Strict);
@@ -268,11 +286,12 @@ fn saved_at_last_not_told_by_logout() {
     w.tell(p, Input::LoggedOut);
     w.pass(s(20));
     assert!(w.stored().unwrap().is_logged_out());
-    println!("{:#?}", w.events(p));
-    assert!(!w.events(p).iter().any(|e| matches!(e, Event::SavedAtLast { .. })));
+    let told = w.events(p);
+    assert!(!told.iter().any(|e| matches!(e, Event::SavedAtLast { .. })), "{told:#?}");
 }
+
 #[test]
-fn seventeen_origins() {
+fn an_origin_more_than_there_are_marks_is_sent_the_token_once() {
     let mut w = World::empty(Kind::Strict);
     let mut l = w.new_login();
     let os: Vec<_> = (0..18).map(|i| origin(&format!("o{i}"))).collect();
@@ -293,6 +312,7 @@ fn seventeen_origins() {
     for (o, id) in &w.sent {
         *c.entry((format!("{o:?}"), id.generation)).or_insert(0) += 1;
     }
+    assert_eq!(c.len(), os.len(), "each API was asked: {c:?}");
     assert!(c.values().all(|n| *n == 1), "{c:?}");
 }
 
@@ -300,9 +320,7 @@ fn seventeen_origins() {
 fn mismatching_store_is_no_endless_loop() {
     // A store that says mismatch to every save.
     let mut m = Machine::new(Policy::default(), [1; 32], Timestamp::from_millis(1_000_000));
-    let mut w = World::new(Kind::Strict);
-    let rec = w.stored().unwrap().clone();
-    let _ = &mut w;
+    let rec = World::new(Kind::Strict).stored().unwrap().clone();
     let st = || Some(Box::new(Stored { record: rec.clone(), version: Version::new(vec![1]) }));
     let now = Timestamp::from_millis(1_000_000);
     let mut told = false;
@@ -327,28 +345,20 @@ fn mismatching_store_is_no_endless_loop() {
             }
             Output::Timeout(_) if !told => {
                 told = true;
-                m.handle_input(
-                    Input::Rejected {
-                        id: rec.token_id(),
-                        origin: origin("x"),
-                        strength: Strength::Strong,
-                        claims: None,
-                    },
-                    now,
-                );
+                m.handle_input(rejection(&rec), now);
             }
             Output::Timeout(_) => break,
-            _ => {}
+            Output::Event(_) | Output::Answered(_) | Output::Stopped => {}
         }
     }
-    println!("saves {saves}");
+    assert!(saves > 0, "nothing was to be saved");
 }
-// Unusable answers: successor lost when the save fails a few times
+
+/// A successor that came in an unusable answer, and whose save fails a few times.
 #[test]
 fn successor_of_an_unusable_answer_is_not_lost() {
     let mut m = Machine::new(Policy::default(), [1; 32], Timestamp::from_millis(1_000_000));
-    let w = World::new(Kind::Strict);
-    let mut rec = w.stored().unwrap().clone();
+    let mut rec = World::new(Kind::Strict).stored().unwrap().clone();
     let mut ver = 1u8;
     let mut now = Timestamp::from_millis(1_000_000);
     let mut told = false;
@@ -401,15 +411,7 @@ fn successor_of_an_unusable_answer_is_not_lost() {
             }
             Output::Timeout(_) if !told => {
                 told = true;
-                m.handle_input(
-                    Input::Rejected {
-                        id: rec.token_id(),
-                        origin: origin("x"),
-                        strength: Strength::Strong,
-                        claims: None,
-                    },
-                    now,
-                );
+                m.handle_input(rejection(&rec), now);
             }
             Output::Timeout(at) => {
                 now = at.max(now + Duration::from_millis(1));
@@ -418,9 +420,10 @@ fn successor_of_an_unusable_answer_is_not_lost() {
                 }
                 m.handle_input(Input::TimePassed, now);
             }
-            _ => {}
+            Output::Event(_) | Output::Answered(_) | Output::Stopped => {}
         }
     }
+    panic!("it is not redeemed");
 }
 
 #[test]
@@ -433,6 +436,7 @@ fn a_first_load_that_failed_is_tried_again() {
     w.pass(s(120));
     assert!(w.machine(p).state().is_some(), "{:?}", w.machine(p).view().access(&origin("x")));
 }
+
 #[test]
 fn a_logout_elsewhere_ends_the_wait_for_a_stopped_holder() {
     let mut w = World::new(Kind::Strict);
@@ -449,4 +453,70 @@ fn a_logout_elsewhere_ends_the_wait_for_a_stopped_holder() {
     w.pass(s(5));
     let got = w.request(ps[1], &origin("x"));
     assert_eq!(got, Answered::Login(LoginReason::LoggedOut));
+}
+
+/// The intent in the store, as a process reads it whose clock is two days ahead of its writer's.
+fn two_days_ago(w: &mut World) {
+    let mut r = w.stored().unwrap().clone();
+    let intent = r.attempt.as_mut().unwrap();
+    intent.at = w.now() - s(2 * 86_400);
+    intent.deadline = intent.at + s(25);
+    w.restore(r);
+}
+
+#[test]
+fn a_process_whose_clock_is_ahead_passes_no_live_holder_over() {
+    let mut policy = Policy::default();
+    policy.rotation = Rotation::GraceKeepsEarlier;
+    let mut w = World::new(Kind::GraceSiblings);
+    let (holder, ahead) = (w.start(policy.clone()), w.start(policy));
+    let x = origin("x");
+    w.server.expire();
+    w.hold(holder, Hold::AfterServer);
+    w.try_out(holder, &x);
+    two_days_ago(&mut w);
+    w.try_out(ahead, &x);
+    w.pass(s(15));
+    assert_eq!(w.server.requests, 1, "passed over");
+    w.unhold(holder, Hold::AfterServer);
+    assert!(good(&w.request(ahead, &x)));
+    assert_eq!((w.server.requests, w.server.reuse), (1, 0));
+}
+
+#[test]
+fn a_holder_of_another_clock_is_passed_over_after_an_intent_s_length() {
+    let mut policy = Policy::default();
+    policy.rotation = Rotation::GraceKeepsEarlier;
+    let mut w = World::new(Kind::GraceSiblings);
+    let (holder, ahead) = (w.start(policy.clone()), w.start(policy));
+    let x = origin("x");
+    w.server.expire();
+    w.hold(holder, Hold::BeforeServer);
+    w.try_out(holder, &x);
+    w.hold(holder, Hold::Everything);
+    two_days_ago(&mut w);
+    // Before its caller's 30 s are over.
+    assert!(good(&w.request(ahead, &x)));
+}
+
+#[test]
+fn a_logout_over_a_store_that_does_not_answer_is_tried_again() {
+    let mut w = World::new(Kind::Strict);
+    let p = w.start(Policy::default());
+    w.fail_load(p, StoreFault::Unavailable);
+    w.tell(p, Input::LoggedOut);
+    w.pass(s(30));
+    assert_eq!(w.answers(p), vec![Ok(())]);
+    assert!(w.stored().unwrap().is_logged_out());
+    assert_eq!(w.server.revoked.len(), 2);
+}
+
+#[test]
+fn a_logout_from_a_locked_store_says_so_at_once() {
+    let mut w = World::new(Kind::Strict);
+    let p = w.start(Policy::default());
+    w.fail_load(p, StoreFault::Locked);
+    w.tell(p, Input::LoggedOut);
+    w.settle();
+    assert_eq!(w.answers(p), vec![Err(StoreFault::Locked)]);
 }

@@ -1,6 +1,6 @@
 //! A new token that no server has accepted yet.
 
-use super::{Begin, Death, End, State, Valid, reject};
+use super::{Begin, Death, End, State, Valid, demand, reject};
 use crate::grant::Grant;
 use crate::machine::edges::{Step, go, on};
 use crate::origin::Origin;
@@ -25,11 +25,11 @@ impl<'r> State<'r> for Retrying<'r> {
 
 impl<'r> Retrying<'r> {
     pub(super) fn rejected(self) -> Step {
-        reject::<on::Rejected, _>(self)
+        reject(self)
     }
 
     pub(super) fn demanded(self) -> Step {
-        reject::<on::Demanded, _>(self)
+        demand(self)
     }
 
     pub(super) fn begun(self, begin: Begin) -> Step {

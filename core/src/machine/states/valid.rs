@@ -1,6 +1,6 @@
 //! A server has accepted the token, or a login gave it.
 
-use super::{Begin, Death, End, Retrying, State, reject};
+use super::{Begin, Death, End, Retrying, State, demand, reject};
 use crate::grant::Grant;
 use crate::machine::edges::{Step, go, on};
 use crate::origin::Origin;
@@ -25,11 +25,11 @@ impl<'r> State<'r> for Valid<'r> {
 
 impl<'r> Valid<'r> {
     pub(super) fn rejected(self) -> Step {
-        reject::<on::Rejected, _>(self)
+        reject(self)
     }
 
     pub(super) fn demanded(self) -> Step {
-        reject::<on::Demanded, _>(self)
+        demand(self)
     }
 
     pub(super) fn begun(self, begin: Begin) -> Step {

@@ -230,8 +230,9 @@ fn setup(dice: &mut Dice, mode: Mode, scale: u64) -> Setup {
     // A replay that is too early kills the successor, where the profile does not say so.
     let profile =
         if lossless && kind == Kind::GraceLatest { Profile::KillsEarlier } else { profile };
-    // A clock that is ahead finds every intent over, and where the profile lets it, it goes on.
-    // So does one that finds an intent which a broken store kept open until the grace was over.
+    // A clock that jumps ahead while another is waited for finds the intent over, and where the
+    // profile lets it, its process goes on. So does whoever finds an intent that a broken store
+    // kept open until the grace was over.
     let wary = matches!(mode, Mode::Clocks | Mode::Store) && profile == Profile::KeepsEarlier;
     let profile = if wary { Profile::Unknown } else { profile };
     let grace = if mode == Mode::Grace { 5 * MINUTE } else { grace };

@@ -56,10 +56,10 @@ pub(crate) const REFRESHING: &[Flavour] = &[
         open(OVER, false, Rotation::Unknown).busy()
     }),
     ("another's intent is past its deadline, and it may be passed over", || {
-        open(OVER, false, Rotation::GraceKeepsEarlier).busy().woken()
+        open(OVER, false, Rotation::GraceKeepsEarlier).busy().pass(OVER)
     }),
     ("another's intent is passed over by a raised one", || {
-        open(OVER, false, Rotation::GraceKeepsEarlier).busy().woken().load()
+        open(OVER, false, Rotation::GraceKeepsEarlier).busy().pass(OVER).load()
     }),
     ("another's intent is past its deadline, and ours is being saved", || {
         open(OVER, false, Rotation::Unknown).acquire().load()
