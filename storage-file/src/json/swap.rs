@@ -27,7 +27,7 @@ use crate::json::seen::{Bytes, Seen};
 
 /// How often something newer is put back. Each round takes another program that writes within
 /// microseconds of the last.
-const ROUNDS: u32 = 16;
+const ROUNDS: u32 = 1024;
 
 /// The steps on the file and the draft. Each happens as a whole or not at all.
 pub(crate) trait Steps {
