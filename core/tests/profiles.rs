@@ -1,5 +1,8 @@
 //! Profiles: the built-in ones, the page that documents them, and what is no profile.
 
+use std::time::Duration;
+
+use regrant_core::Rotation;
 use regrant_core::protocol::{Profile, ProfileError};
 use serde_json::Value;
 
@@ -101,4 +104,124 @@ fn no_rule_ends_a_login_by_a_status_or_decides_about_nonces() {
     assert!(fault(token).contains("code or a phrase"));
     let nonce = r#"{"name":"a","when":{},"class":"DpopNonce"}"#;
     assert!(fault(&with_rule(nonce)).contains("RFC 9449"));
+}
+
+#[test]
+fn a_login_is_ended_by_words_that_are_not_empty() {
+    let is_one = |when: &str| {
+        let rule = |class: &str| format!(r#"{{"name":"a","when":{when},"class":"{class}"}}"#);
+        let of_api = Profile::of(&with_rule(&rule("Revoked"))).is_ok();
+        let token = format!(r#"{{"name":"own","token":{{"rules":[{}]}}}}"#, rule("NeedsLogin"));
+        assert_eq!(Profile::of(&token).is_ok(), of_api, "{when}");
+        // Any other class may rest on it.
+        Profile::of(&with_rule(&rule("TokenRejected"))).unwrap();
+        of_api
+    };
+    let json = |test: &str| format!(r#"{{"json":[{{"path":"/a",{test}}}]}}"#);
+    for when in [
+        r#"{"body_eq":"gone"}"#,
+        r#"{"body_contains":"gone"}"#,
+        &json(r#""eq":"gone""#),
+        &json(r#""eq":190"#),
+        &json(r#""eq":true"#),
+        &json(r#""in":["","gone"]"#),
+        &json(r#""prefix":"gone""#),
+        &json(r#""suffix":"gone""#),
+        &json(r#""contains":"gone""#),
+    ] {
+        assert!(is_one(when), "{when}");
+    }
+    for when in [
+        r#"{"body_eq":""}"#,
+        r#"{"body_contains":""}"#,
+        r#"{"content_type":"text/plain"}"#,
+        r#"{"header":[{"name":"x","eq":"gone"}]}"#,
+        &json(r#""eq":"""#),
+        &json(r#""in":[""]"#),
+        &json(r#""prefix":"""#),
+        &json(r#""suffix":"""#),
+        &json(r#""contains":"""#),
+        &json(r#""null":true"#),
+    ] {
+        assert!(!is_one(when), "{when}");
+    }
+}
+
+#[test]
+fn a_condition_takes_one_test_and_a_pointer() {
+    let is_one = |when: &str| {
+        Profile::of(&with_rule(&format!(r#"{{"name":"a","when":{when},"class":"NotAuth"}}"#)))
+            .is_ok()
+    };
+    assert!(is_one(r#"{"json":[{"path":"","contains":"a"}]}"#));
+    assert!(is_one(r#"{"json":[{"path":"/","contains":"a"}]}"#));
+    assert!(!is_one(r#"{"json":[{"path":"/a"}]}"#));
+    assert!(!is_one(r#"{"json":[{"path":"/a","eq":1,"in":[1]}]}"#));
+    assert!(!is_one(r#"{"json":[{"path":"/a","in":[]}]}"#));
+    assert!(is_one(r#"{"header":[{"name":"x","eq":"a"},{"name":"x","prefix":"a"}]}"#));
+    assert!(!is_one(r#"{"header":[{"name":"x","eq":"a","prefix":"a"}]}"#));
+}
+
+#[test]
+fn a_profile_of_64_kib_is_read_and_a_longer_one_is_not() {
+    let text = r#"{"name":"own"}"#;
+    let of_length = |length: usize| text.to_owned() + &" ".repeat(length - text.len());
+    assert!(Profile::of(&of_length(64 << 10)).is_ok());
+    assert!(matches!(Profile::of(&of_length((64 << 10) + 1)), Err(ProfileError::TooLong)));
+}
+
+#[test]
+fn any_habit_of_the_token_endpoint_is_a_rule_for_it() {
+    let of = |members: &str| Profile::of(&format!(r#"{{"name":"own"{members}}}"#)).unwrap();
+    for members in [
+        r#","token":{"rules":[{"name":"a","when":{},"class":"Malformed"}]}"#,
+        r#","token":{"root":"data"}"#,
+        r#","token":{"access_token_fields":["jeton"]}"#,
+        r#","token":{"token_type_aliases":{"user":"bearer"}}"#,
+        r#","token":{"expires_fields":["valid"]}"#,
+        r#","token":{"expires_unit":"ms"}"#,
+        r#","token":{"default_expires_in":60}"#,
+        r#","scope_separator":",""#,
+    ] {
+        assert!(of(members).has_token_rules() && !of(members).has_api_rules(), "{members}");
+    }
+    let api = of(r#","api":[{"name":"a","when":{},"class":"NotAuth"}]"#);
+    assert!(api.has_api_rules() && !api.has_token_rules());
+    let none = of(r#","rotation":"never","request":{"scope":true},"token":{"expires_unit":"s"}"#);
+    assert!(!none.has_api_rules() && !none.has_token_rules());
+}
+
+#[test]
+fn what_a_profile_says_of_tokens_is_told() {
+    let of = |members: &str| Profile::of(&format!(r#"{{"name":"own"{members}}}"#)).unwrap();
+    let silent = of("");
+    assert_eq!((silent.rotation(), silent.revokes_token_alone()), (Rotation::default(), None));
+    assert_eq!((silent.title(), silent.fresh_token_lag()), ("", Duration::ZERO));
+    assert_eq!(of(r#","rotation":"never""#).rotation(), Rotation::Never);
+    assert_eq!(of(r#","title":"Mine""#).title(), "Mine");
+    let alone = |radius: &str| of(&format!(r#","revokes":"{radius}""#)).revokes_token_alone();
+    assert_eq!(alone("token"), Some(true));
+    assert_eq!((alone("grant"), alone("user")), (Some(false), Some(false)));
+    let lag = |ms: u64| of(&format!(r#","fresh_token_lag_ms":{ms}"#)).fresh_token_lag();
+    assert_eq!((lag(200), lag(60_001)), (Duration::from_millis(200), Duration::from_secs(60)));
+    let rules = of(r#","api":[{"name":"a","when":{},"class":"NotAuth"}],
+        "token":{"rules":[{"name":"t","when":{},"class":"Malformed"}]}"#);
+    assert_eq!(rules.rules().collect::<Vec<_>>(), ["a", "t"]);
+}
+
+#[test]
+fn a_body_is_read_where_a_rule_for_that_status_looks_at_it() {
+    let reads = |when: &str, status| {
+        let rule = format!(r#"{{"name":"a","when":{when},"class":"NotAuth"}}"#);
+        Profile::of(&with_rule(&rule)).unwrap().reads_body(status)
+    };
+    for looks in
+        [r#""body_eq":"a""#, r#""body_contains":"a""#, r#""json":[{"path":"/a","null":true}]"#]
+    {
+        assert!(reads(&format!("{{{looks}}}"), 200), "{looks}");
+        let named = format!(r#"{{"status":[404],{looks}}}"#);
+        assert!(reads(&named, 404) && !reads(&named, 200), "{looks}");
+    }
+    assert!(!reads("{}", 200));
+    assert!(!reads(r#"{"status":[404],"content_type":"text/plain"}"#, 404));
 }

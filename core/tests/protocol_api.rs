@@ -171,8 +171,32 @@ fn a_code_in_the_body_counts_on_401_and_403_alone() {
     ] {
         assert_eq!(with_body(401, body), is(WEAK, Class::TokenRejected, "bare_401"), "{body}");
     }
-    let long = format!(r#"{{"error":"invalid_token","pad":"{}"}}"#, "p".repeat(64 * 1024));
-    assert_eq!(with_body(401, &long).2, "bare_401");
+}
+
+#[test]
+fn a_body_of_64_kib_is_read_and_a_longer_one_is_not() {
+    let body = r#"{"error":"invalid_token"}"#;
+    let of_length = |length: usize| body.to_owned() + &" ".repeat(length - body.len());
+    assert_eq!(with_body(401, &of_length(64 * 1024)).2, "body");
+    assert_eq!(with_body(401, &of_length(64 * 1024 + 1)).2, "bare_401");
+}
+
+#[test]
+fn a_wait_in_the_body_counts_where_the_answer_is_a_rate_limit() {
+    let wait = |status, header: Option<u64>, body: &str| {
+        let retry_after = header.map(Duration::from_secs);
+        let reply = ApiReply { retry_after, body: body.as_bytes(), ..reply(status) };
+        read_api_reply(&reply, None).retry_after.map(|wait| wait.as_secs())
+    };
+    let body = r#"{"retry_after":1.5}"#;
+    assert_eq!(wait(429, None, body), Some(2));
+    assert_eq!(wait(429, Some(1), body), Some(2));
+    assert_eq!(wait(429, Some(3), body), Some(3));
+    assert_eq!(wait(429, None, r#"{"retry_after":1e9}"#), Some(86_400));
+    for status in [200, 401, 404, 503] {
+        assert_eq!(wait(status, None, body), None, "{status}");
+        assert_eq!(wait(status, Some(3), body), Some(3), "{status}");
+    }
 }
 
 #[test]
@@ -292,6 +316,37 @@ fn a_provider_is_read_before_the_default_table_and_after_what_none_may_change() 
         assert_eq!(read_api_reply(&reply(status), Some(&named)).rule, "own.all");
     }
     assert_eq!(read(&ApiReply { scheme: None, ..reply(401) }).1, "no_token_sent");
+    assert_eq!(read_api_reply(&reply(404), Some(&profile)).reason.as_deref(), Some("all"));
+}
+
+#[test]
+fn a_provider_says_where_the_missing_scope_is_told() {
+    let scope = |place: &str, separator: &str, body: &str| {
+        let own = format!(
+            r#"{{"name":"own"{separator},"api":[{{"name":"more","class":"InsufficientScope",
+                "when":{{}},"scope":{place}}}]}}"#
+        );
+        let profile = Profile::of(&own).unwrap();
+        let headers: Headers<'_> = &[("www-authenticate", b"Bearer scope=\"in header\"")];
+        let reply = ApiReply { headers, body: body.as_bytes(), ..reply(403) };
+        read_api_reply(&reply, Some(&profile)).scope
+    };
+    let comma = r#","scope_separator":",""#;
+    let path = r#"{"path":"/need"}"#;
+    assert_eq!(scope(path, "", r#"{"need":"a,b c"}"#), ["a,b", "c"]);
+    assert_eq!(scope(path, comma, r#"{"need":"a,b c,,"}"#), ["a", "b", "c"]);
+    assert_eq!(scope(path, "", r#"{"need":["a","b"]}"#), ["a", "b"]);
+    let many = format!(r#"{{"need":["{}","{0}"]}}"#, "s ".repeat(200));
+    assert_eq!(scope(path, "", &many).len(), 256);
+    assert_eq!(scope(r#""challenge""#, "", ""), ["in", "header"]);
+    let between = r#"{"between":["need [","]"]}"#;
+    assert_eq!(scope(between, "", "you need [a, b,c] of [d]"), ["a", "b", "c"]);
+    assert_eq!(scope(between, "", "you need [a, b"), Vec::<String>::new());
+    let after = r#"{"after":"need "}"#;
+    for text in ["you need a more", "need a,b", "need a\\nb", "need a\"", "need a"] {
+        assert_eq!(scope(after, "", text), ["a"], "{text}");
+    }
+    assert_eq!(scope(after, "", "nothing"), Vec::<String>::new());
 }
 
 #[test]
@@ -317,5 +372,9 @@ fn grpc_says_it_in_its_own_status() {
 fn a_reply_in_a_log_shows_neither_body_nor_challenge() {
     let headers: Headers<'_> = &[("www-authenticate", b"Bearer realm=\"canary\"")];
     let reply = ApiReply { headers, body: b"canary", ..reply(401) };
-    assert!(!format!("{reply:?}").contains("canary"));
+    let shown = format!("{reply:?}");
+    assert!(!shown.contains("canary"), "{shown}");
+    for told in ["Bearer", "401", "6 bytes"] {
+        assert!(shown.contains(told), "{shown}");
+    }
 }

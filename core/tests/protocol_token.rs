@@ -311,6 +311,11 @@ fn a_code_beside_an_access_token_is_neither() {
     let (failure, rule) = failed(&reply(200, r#"{"access_token":"a2","error":"invalid_grant"}"#));
     assert_eq!((failure.cause, failure.applied), (Cause::NotOauth, Applied::Perhaps));
     assert_eq!((failure.code.as_deref(), rule), (Some("invalid_grant"), "code_and_token"));
+    // What is no success grants nothing.
+    for status in [300, 400] {
+        let body = r#"{"access_token":"a2","error":"invalid_grant"}"#;
+        assert_eq!(refused(&reply(status, body)).2, "refusal_code", "{status}");
+    }
 }
 
 #[test]
@@ -369,6 +374,10 @@ fn no_rule_takes_a_grant_and_none_ends_a_login_on_a_busy_status() {
     }
     let named = Profile::of(&own.replace("\"json\"", "\"status\":[503],\"json\"")).unwrap();
     assert_eq!(read_token_reply(&reply(503, body), Some(&named)).rule, "own.bearer");
+    // What is no success carries no grant, whatever it is called.
+    let named = Profile::of(&own.replace("\"json\"", "\"status\":[300],\"json\"")).unwrap();
+    let both = r#"{"access_token":"a2","token_type":"Bearer"}"#;
+    assert_eq!(read_token_reply(&reply(300, both), Some(&named)).rule, "own.bearer");
 }
 
 #[test]
@@ -494,6 +503,21 @@ fn a_success_without_a_grant_leaves_the_outcome_open() {
 }
 
 #[test]
+fn a_success_without_a_grant_says_why() {
+    let reason = |body: &str| read_token_reply(&reply(200, body), None).reason.unwrap();
+    let of_length = |body: &str, length| body.to_owned() + &" ".repeat(length - body.len());
+    let grant = r#"{"access_token":"a2"}"#;
+    granted(&reply(200, &of_length(grant, 1 << 20)));
+    assert_eq!(reason(&of_length(grant, (1 << 20) + 1)), "too_big");
+    assert_eq!(reason(&of_length("{}", 1 << 20)), "no_access_token");
+    let nested = |levels| format!(r#"{{"x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(reason(&nested(31)), "no_access_token");
+    assert_eq!(reason(&nested(32)), "too_deep");
+    assert_eq!(reason(r#"{"access_token":"a\u0000"}"#), "bad_token_chars");
+    assert_eq!(reason(r#"{"access_token":"a2","token_type":"mac"}"#), "unsupported_token_type");
+}
+
+#[test]
 fn what_is_no_success_and_has_no_code_applied_nothing() {
     for status in [300, 302, 307, 308, 399] {
         let outcome = outcome(&reply(status, r#"{"access_token":"a2"}"#));
@@ -532,6 +556,9 @@ fn a_code_is_kept_short_and_fit_to_be_shown() {
     };
     assert_eq!(code(r"new\u001b[31m\u202e\u200bcode\r\n\ufeff").as_deref(), Some("new[31mcode"));
     assert_eq!(code("Access Denied").as_deref(), Some("Access Denied"));
+    assert_eq!(code("one two three").as_deref(), Some("one two three"));
+    assert_eq!(code("one two three four"), None);
+    assert_eq!(code(&"e".repeat(48)), Some("e".repeat(48)));
     // A sentence, or a token, is no code.
     assert_eq!(code("The refresh token rt-canary has expired"), None);
     assert_eq!(code(&"e".repeat(49)), None);
@@ -544,6 +571,8 @@ fn neither_the_reply_nor_what_was_read_shows_a_token() {
     let reply = reply(200, body);
     let shown = format!("{reply:?} {:#?}", read_token_reply(&reply, None));
     assert!(!shown.contains("canary"), "{shown}");
+    let told = format!("status: 200, retry_after: None, body: {} bytes", body.len());
+    assert!(shown.contains(&told), "{shown}");
 }
 
 #[test]

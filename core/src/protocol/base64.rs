@@ -28,3 +28,37 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     }
     Some(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vectors_of_rfc_4648_are_read_with_padding_and_without() {
+        for (text, bytes) in [
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9vYmE=", "fooba"),
+            ("Zm9vYmFy", "foobar"),
+        ] {
+            assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+            assert_eq!(decode(text.trim_end_matches('=')).as_deref(), Some(bytes.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn the_last_two_letters_are_read_in_both_alphabets() {
+        let all = [0xfb, 0xef, 0xbe, 0xff, 0xff, 0xff];
+        assert_eq!(decode("++++////").as_deref(), Some(&all[..]));
+        assert_eq!(decode("----____").as_deref(), Some(&all[..]));
+    }
+
+    #[test]
+    fn what_is_no_base64_says_nothing() {
+        for text in ["", "=", "====", "Zg=g", "Zm9v Zm9v", "Zm9v.", "é"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
+}

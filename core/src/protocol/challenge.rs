@@ -278,6 +278,13 @@ mod tests {
             read(r#"OAuth "Platform" "invalid_token" "It, is", error="x""#),
             ["OAuth error=<x>"]
         );
+        assert_eq!(read(r#"Bearer "a, error=b", realm=c"#), ["Bearer realm=<c>"]);
+    }
+
+    #[test]
+    fn a_backslash_escapes_in_double_quotes_alone() {
+        assert_eq!(read(r#"Bearer d="C:\\\"x", error=e"#), [r#"Bearer d=<C:\"x> error=<e>"#]);
+        assert_eq!(read(r"Bearer d='C:\', error=e"), [r"Bearer d=<C:\> error=<e>"]);
     }
 
     #[test]

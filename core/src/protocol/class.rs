@@ -41,3 +41,34 @@ impl Class {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+
+    #[test]
+    fn a_class_is_named_as_it_is_spelled_in_the_source() {
+        for class in [
+            Class::TokenRejected,
+            Class::Revoked,
+            Class::InsufficientScope,
+            Class::StepUp,
+            Class::ClaimsChallenge,
+            Class::DpopNonce,
+            Class::RateLimited,
+            Class::NotAuth,
+        ] {
+            let spelled = format!("{class:?}");
+            let mut name = String::new();
+            for c in spelled.chars() {
+                if c.is_ascii_uppercase() && !name.is_empty() {
+                    name.push('_');
+                }
+                name.push(c.to_ascii_lowercase());
+            }
+            assert_eq!(class.as_str(), name);
+        }
+    }
+}

@@ -10,6 +10,11 @@ use crate::secret::Secret;
 /// The pairs as one body. The buffer gets its final size at once, so that growing leaves no copy
 /// of a secret behind.
 pub(super) fn encode(pairs: &[(&str, &str)]) -> Secret {
+    Secret::new(core::mem::take(&mut *body(pairs)))
+}
+
+fn body(pairs: &[(&str, &str)]) -> Zeroizing<String> {
+    // An equals sign and an ampersand each; the last pair's ampersand is not needed.
     let size = pairs.iter().map(|(name, value)| encoded_len(name) + encoded_len(value) + 2).sum();
     let mut out = Zeroizing::new(String::with_capacity(size));
     for (name, value) in pairs {
@@ -20,7 +25,7 @@ pub(super) fn encode(pairs: &[(&str, &str)]) -> Secret {
         out.push('=');
         push(&mut out, value);
     }
-    Secret::new(core::mem::take(&mut *out))
+    out
 }
 
 /// Two bodies as one.
@@ -104,8 +109,11 @@ mod tests {
 
     #[test]
     fn a_body_never_outgrows_its_first_buffer() {
-        let body = encode(&[("a", "~ü&"), ("refresh_token", "r+/="), ("", "")]);
-        assert_eq!(body.expose(), "a=%7E%C3%BC%26&refresh_token=r%2B%2F%3D&=");
+        let pairs = [("a", "~ü&"), ("refresh_token", "r+/="), ("", "")];
+        let body = body(&pairs);
+        assert_eq!(*body, "a=%7E%C3%BC%26&refresh_token=r%2B%2F%3D&=");
+        assert_eq!(body.capacity(), body.len() + 1);
+        assert_eq!(encode(&pairs).expose(), *body);
         let text = encode_one("~ü&");
         assert_eq!(text.capacity(), text.len());
     }

@@ -218,7 +218,7 @@ fn is_too_deep(text: &str) -> bool {
     for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
+            b'\\' => escaped = true,
             b'"' => quoted = !quoted,
             b'[' | b'{' if !quoted => depth += 1,
             b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
@@ -406,8 +406,26 @@ mod tests {
         };
         assert!(Members::json(nested(32).as_bytes()).is_some());
         assert!(Members::json(nested(33).as_bytes()).is_none());
+        // In a text they neither open nor close.
+        let text = "]}".repeat(50);
+        let with_text = |levels| format!("[\"{text}\",{}]", nested(levels));
+        assert!(as_json(with_text(31).as_bytes()).is_some());
+        assert!(as_json(with_text(32).as_bytes()).is_none());
+        let side_by_side = format!("{{\"x\":[{}{{}}]}}", "[],{},".repeat(50));
+        assert!(Members::json(side_by_side.as_bytes()).is_some());
         let brackets_in_text = format!("{{\"x\":\"\\\"{}\"}}", "[".repeat(100));
         assert!(Members::json(brackets_in_text.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn of_members_that_no_rule_names_256_are_kept_and_the_known_ones_always() {
+        let others: Vec<_> = (0..300).map(|n| format!("\"x{n}\":{n}")).collect();
+        let text = format!("{{{},\"sub\":\"s\"}}", others.join(","));
+        let members = json(&text);
+        assert_eq!(members.number("x0"), Some(0.0));
+        assert_eq!(members.number("x255"), Some(255.0));
+        assert_eq!(members.number("x256"), None);
+        assert_eq!(members.text("sub").as_deref(), Some("s"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! JSON Pointers (RFC 6901) into a text that is never parsed whole, so that no token of it is
 //! copied.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -25,7 +25,8 @@ pub(super) fn leads_to<'t>(
         return elements(text).into_iter().any(|value| leads_to(value.get(), rest, accepts));
     }
     if text.starts_with('[') {
-        let at = step.parse::<usize>().ok();
+        // A zero or a sign before it is no index (RFC 6901 section 4).
+        let at = step.parse().ok().filter(|at: &usize| at.to_string() == step);
         let value = at.and_then(|at| elements(text).into_iter().nth(at));
         return value.is_some_and(|value| leads_to(value.get(), rest, accepts));
     }
@@ -134,6 +135,21 @@ mod tests {
         }
         assert_eq!(all("<html>", "/a"), Vec::<String>::new());
         assert_eq!(all("[]", "/0"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_index_is_a_number_without_a_zero_or_a_sign_before_it() {
+        let text = "[0,1,2,3,4,5,6,7,8,9,10]";
+        for (pointer, value) in [("/0", "0"), ("/1", "1"), ("/9", "9"), ("/10", "10")] {
+            assert_eq!(all(text, pointer), [value], "{pointer}");
+        }
+        for pointer in ["/00", "/01", "/+0", "/+1", "/-0", "/-1", "/1.0", "/ 1", "/1e0", "/-", "/"]
+        {
+            assert_eq!(all(text, pointer), Vec::<String>::new(), "{pointer}");
+        }
+        // In an object each of them is a name.
+        assert_eq!(all(r#"{"01":1,"+1":2}"#, "/01"), ["1"]);
+        assert_eq!(all(r#"{"01":1,"+1":2}"#, "/+1"), ["2"]);
     }
 
     #[test]

@@ -118,6 +118,38 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_cut_at_256_bytes_and_not_inside_a_letter() {
+        assert_eq!(cleaned(&"a".repeat(300)), "a".repeat(256));
+        assert_eq!(cleaned(&"é".repeat(300)), "é".repeat(128));
+        assert_eq!(cleaned(&alloc::format!("a{}", "é".repeat(300))).len(), 255);
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        for (seconds, whole) in
+            [(0.0, 0), (0.1, 1), (64.0, 64), (64.57, 65), (-1.0, 0), (f64::INFINITY, u64::MAX)]
+        {
+            assert_eq!(rounded_up(seconds), Duration::from_secs(whole), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_2_kib_is_fit_and_one_with_what_cannot_be_seen_is_not() {
+        assert!(is_fit("") && is_fit("https://as.example/ä") && is_fit(&"u".repeat(2048)));
+        assert!(!is_fit(&"u".repeat(2049)));
+        for unseen in ['\n', '\0', '\u{7f}', '\u{200b}', '\u{202e}', '\u{feff}'] {
+            assert!(!is_fit(&alloc::format!("https://as.example/{unseen}")), "{unseen:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_secret_the_first_16_kib_are_looked_for() {
+        let secret = "s".repeat((16 << 10) - 8) + "LAST-ONE" + "BEYOND-IT";
+        assert!(quotes("LAST-ONE", &secret));
+        assert!(!quotes("BEYOND-IT", &secret));
+    }
+
+    #[test]
     fn a_piece_of_eight_bytes_is_a_quotation() {
         assert!(quotes("x ABCDEFGH", "00abcdefgh11"));
         assert!(!quotes("x abcdefg", "00abcdefgh11"));
