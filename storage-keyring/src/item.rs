@@ -144,7 +144,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_keychain_that_keeps_nothing_has_not_stored_the_key() {
+    fn sk_06_c_a_keychain_that_keeps_nothing_has_not_stored_the_key() {
         let key = Key::random().unwrap();
         let refusal = item(&key, Arc::new(OneItem::Forgets)).write(&key).unwrap_err();
         assert!(matches!(refusal, Refusal::Dropped));

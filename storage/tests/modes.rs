@@ -5,10 +5,44 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regrant_core::Timestamp;
 use regrant_storage::{FileLease, KeyFile, KeyRing as _, RefreshLease as _, Tried};
 use rustix::fs::Mode;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// Counts what is taken from others: each time is a warning.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl Warnings {
+    /// Since it was last asked.
+    fn counted(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
 
 /// All in this folder that others may touch.
 fn open_to_others(folder: &Path) -> Vec<(PathBuf, u32)> {
@@ -34,6 +68,8 @@ fn open_to_others(folder: &Path) -> Vec<(PathBuf, u32)> {
 #[tokio::test]
 async fn sh_05_file_modes() {
     let folder = tempfile::tempdir().unwrap();
+    let warnings = Warnings::default();
+    let _listening = tracing::subscriber::set_default(warnings.clone());
     rustix::process::umask(Mode::empty());
     let key = KeyFile::new(folder.path().join("keys/deep/regrant.key"));
     key.create().await.unwrap();
@@ -41,6 +77,7 @@ async fn sh_05_file_modes() {
     let tried = leases.try_acquire("a", Timestamp::EPOCH).await.unwrap();
     assert!(matches!(tried, Tried::Held(_)), "{tried:?}");
     assert_eq!(open_to_others(folder.path()), []);
+    assert_eq!(warnings.counted(), 0, "something was made for others too, and closed afterwards");
     drop(tried);
 
     // What an older program or a copy left open is closed by the next use.
@@ -54,6 +91,7 @@ async fn sh_05_file_modes() {
     key.load(&key.source(), b"").await.unwrap().unwrap();
     drop(leases.try_acquire("a", Timestamp::EPOCH).await.unwrap());
     assert_eq!(open_to_others(folder.path()), []);
+    assert_eq!(warnings.counted(), 2, "one for the key, one for the locks");
 
     // A folder like `/tmp` is shared on purpose, and not ours to close.
     let shared = folder.path().join("shared");

@@ -1,5 +1,7 @@
 //! Others at the same database.
 
+use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::task::Poll;
@@ -168,7 +170,7 @@ async fn child_reads() {
         let there = store.load(&account("default")).await.unwrap().unwrap();
         assert!(there.entry.revision >= last);
         if last == 0 {
-            std::fs::write(reading(&path, std::process::id()), []).unwrap();
+            fs::write(reading(&path, std::process::id()), []).unwrap();
         }
         last = there.entry.revision;
         assert_eq!(there.sealed, [last as u8; 10_000]);
@@ -227,10 +229,23 @@ async fn cp_01_b_a_process_killed_while_it_saves_leaves_the_old_or_the_new() {
     with_one(&path, &[1; 20_000]).await;
     let journal = PathBuf::from(format!("{}-journal", path.display()));
     let mut interrupted = 0;
-    for _ in 0..20 {
+    for round in 0..24 {
         let mut child = child("contention::child_saves", &path).spawn().unwrap();
-        while !journal.exists() {
-            assert!(child.try_wait().unwrap().is_none());
+        let mut until = |is_so: &dyn Fn() -> bool| {
+            while !is_so() {
+                assert!(child.try_wait().unwrap().is_none(), "it saves without a journal");
+            }
+        };
+        // In the first transaction, the second or the third; and there when its journal is begun, or
+        // when the pages are being written.
+        for _ in 0..round % 3 {
+            until(&|| journal.exists());
+            until(&|| !journal.exists());
+        }
+        until(&|| journal.exists());
+        let before = changes(&path);
+        if round % 2 == 1 {
+            until(&|| changes(&path) != before);
         }
         child.kill().unwrap();
         child.wait().unwrap();
@@ -247,12 +262,22 @@ async fn cp_01_b_a_process_killed_while_it_saves_leaves_the_old_or_the_new() {
     assert!(interrupted > 0);
 }
 
+/// The counter that each transaction raises with the first page it writes (SQLite's file format,
+/// 1.3.8), as it lies in the file.
+fn changes(database: &Path) -> [u8; 4] {
+    let mut header = [0; 28];
+    fs::File::open(database).unwrap().read_exact(&mut header).unwrap();
+    header[24..].try_into().unwrap()
+}
+
 #[tokio::test]
 async fn child_saves() {
+    /// Whoever wants to kill it in a save has had the time by then.
+    const SAVES: u32 = 10_000;
     let Some(path) = told() else { return };
     let store = store(&path).await;
     let mut there = store.load(&account("default")).await.unwrap().unwrap();
-    loop {
+    for _ in 0..SAVES {
         let before = at(&there);
         there.entry.revision += 1;
         there.sealed = vec![there.entry.revision as u8; 20_000];

@@ -1,6 +1,7 @@
 //! What the processes of these laws do.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -107,8 +108,17 @@ async fn held(leases: &Arc<dyn RefreshLease>, mut busy: impl FnMut()) -> Box<dyn
 
 /// A process that outlives its parent, but not a test that hangs. It has nothing of its parent's
 /// but what it inherits against the parent's will.
+///
+/// It runs its own program when this returns, and so has said something. Until then it shares all
+/// that its parent has open: a system lets the parent go on as soon as the child needs its memory no
+/// more, and closes the files after that.
+#[expect(clippy::zombie_processes, reason = "the law ends it, when its parent has gone")]
 fn spawned() -> u32 {
-    let mut command = Command::new("sleep");
-    command.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("every unix has `sleep`").id()
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo; exec sleep 60"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("every unix has `sh`");
+    let mut output = child.stdout.take().expect("stdout is a pipe");
+    output.read_exact(&mut [0]).expect("it runs");
+    child.id()
 }

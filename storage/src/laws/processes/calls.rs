@@ -1,11 +1,12 @@
 //! Processes that are killed, or find the disk full, at a system call of their save.
 //!
 //! A first save is traced and not disturbed; each call in its trace is then one at which a further
-//! process is killed or refused. `strace` counts calls by name and by thread: where several threads
+//! process is killed or refused, and so is each call of such a name that follows: what a save does
+//! depends on what the one before has left, so it may make more of them. `strace` counts calls by name and by thread: where several threads
 //! of a process share the work, a call that is the third of its name in its thread is not reached if
 //! another thread has made its third before. How many were reached is said.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::ProcessPlace;
 use super::host::{Host, said};
@@ -34,12 +35,11 @@ where
     }
     let place = with_a_record(host).await;
     let Some(calls) = calls_of_a_save(host, &place, LAW) else { return };
-    let mut killed = 0;
-    for (name, nth) in &calls {
+    let killed = at_each(&calls, async |name, nth| {
         let inject = format!("inject={name}:signal=KILL:when={nth}");
-        killed += usize::from(kill_at(host, &place, &inject, LAW).await);
-    }
-    tried(LAW, killed);
+        kill_at(host, &place, &inject, LAW).await
+    });
+    tried(LAW, killed.await);
 }
 
 /// A process that is killed at any system call of the first save of all leaves nothing or the
@@ -53,12 +53,11 @@ where
         return;
     }
     let Some(calls) = calls_of_a_save(host, &host.place().await, LAW) else { return };
-    let mut killed = 0;
-    for (name, nth) in &calls {
+    let killed = at_each(&calls, async |name, nth| {
         let inject = format!("inject={name}:signal=KILL:when={nth}");
-        killed += usize::from(kill_at(host, &host.place().await, &inject, LAW).await);
-    }
-    tried(LAW, killed);
+        kill_at(host, &host.place().await, &inject, LAW).await
+    });
+    tried(LAW, killed.await);
 }
 
 /// A save, the first of all or a later one, that finds the disk full at any of its system calls
@@ -72,19 +71,40 @@ where
     if !is_there(LAW) {
         return;
     }
-    let mut refused = 0;
     let place = with_a_record(host).await;
-    let Some(calls) = calls_of_a_save(host, &place, LAW) else { return };
-    for (name, nth) in calls.iter().filter(|(name, _)| can_find_it_full(name)) {
+    let Some(mut calls) = calls_of_a_save(host, &place, LAW) else { return };
+    calls.retain(|name, _| can_find_it_full(name));
+    let later = at_each(&calls, async |name, nth| {
         let inject = format!("inject={name}:error=ENOSPC:when={nth}");
-        refused += usize::from(refuse_at(host, &place, &inject, LAW).await);
-    }
-    let Some(calls) = calls_of_a_save(host, &host.place().await, LAW) else { return };
-    for (name, nth) in calls.iter().filter(|(name, _)| can_find_it_full(name)) {
+        refuse_at(host, &place, &inject, LAW).await
+    });
+    let later = later.await;
+    let Some(mut calls) = calls_of_a_save(host, &host.place().await, LAW) else { return };
+    calls.retain(|name, _| can_find_it_full(name));
+    let first = at_each(&calls, async |name, nth| {
         let inject = format!("inject={name}:error=ENOSPC:when={nth}");
-        refused += usize::from(refuse_at(host, &host.place().await, &inject, LAW).await);
+        refuse_at(host, &host.place().await, &inject, LAW).await
+    });
+    tried(LAW, later + first.await);
+}
+
+/// Disturbs a save at each of these calls, and at further ones of their names until one is not
+/// reached. Gives how many were.
+async fn at_each(
+    calls: &BTreeMap<String, usize>,
+    disturbed: impl AsyncFn(&str, usize) -> bool,
+) -> usize {
+    let mut reached = 0;
+    for (name, times) in calls {
+        for nth in 1.. {
+            let is_reached = disturbed(name, nth).await;
+            reached += usize::from(is_reached);
+            if !is_reached && nth >= *times {
+                break;
+            }
+        }
     }
-    tried(LAW, refused);
+    reached
 }
 
 /// A law that has disturbed nothing has shown nothing.
@@ -100,8 +120,9 @@ async fn with_a_record<P: BlobPlace + ProcessPlace>(host: &Host<P>) -> P {
     place
 }
 
-/// The calls of an undisturbed save, as `strace` counts them; `None` if nobody may look.
-fn calls_of_a_save<P>(host: &Host<P>, place: &P, law: &str) -> Option<BTreeSet<(String, usize)>>
+/// The calls of an undisturbed save, how often each as `strace` counts them; `None` if nobody may
+/// look.
+fn calls_of_a_save<P>(host: &Host<P>, place: &P, law: &str) -> Option<BTreeMap<String, usize>>
 where
     P: BlobPlace + ProcessPlace,
 {
@@ -114,7 +135,12 @@ where
     let report = calls.iter().position(is_report).expect("the report was traced");
     calls.truncate(report + 1);
     assert!(calls.len() > 1, "a save that changes nothing");
-    Some(calls.into_iter().map(|call| (call.name, call.nth)).collect())
+    let mut times = BTreeMap::new();
+    for call in calls {
+        let most: &mut usize = times.entry(call.name).or_default();
+        *most = call.nth.max(*most);
+    }
+    Some(times)
 }
 
 /// With the first report, the save is over.
