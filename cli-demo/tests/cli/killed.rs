@@ -12,7 +12,7 @@ use crate::support::*;
 on_every_store! {
     a_hundred_random_kills_on_ten_credentials_lose_none,
     a_stopped_holder_that_is_killed_is_succeeded,
-    a_signal_to_end_in_mid_refresh_loses_nothing,
+    cp_04_d_a_signal_to_end_in_mid_refresh_loses_nothing,
 }
 
 const GRACE: Option<Grace> = Some(Grace { ms: 30_000, kind: regrant_sandbox::GraceKind::Same });
@@ -120,7 +120,7 @@ fn a_stopped_holder_that_is_killed_is_succeeded(kind: Kind) {
     assert_eq!(stats.live_families, 1);
 }
 
-fn a_signal_to_end_in_mid_refresh_loses_nothing(kind: Kind) {
+fn cp_04_d_a_signal_to_end_in_mid_refresh_loses_nothing(kind: Kind) {
     for (end, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let user = User::logged_in_on(kind, Config::default());
         user.sandbox.expire_access_tokens();

@@ -3,13 +3,18 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use regrant_sandbox::{ApiConfig, Config, Consent};
 use serde_json::{Value, json};
 
 use crate::support::*;
+
+/// What no step takes unless something is wrong.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Devices that ask as often as a client may.
 pub(crate) fn config() -> Config {
@@ -49,6 +54,27 @@ impl Running {
                 return shown.trim_end().to_owned();
             }
         }
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    #[cfg(unix)]
+    fn ended(mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(self.child.wait()));
+        told.recv_timeout(LONG)
+            .unwrap_or_else(|_| {
+                // Nobody has waited for it, so the number is still its own.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                panic!("it does not end")
+            })
+            .unwrap()
     }
 
     pub(crate) fn finished(mut self) -> Ran {
@@ -283,19 +309,39 @@ fn what_could_not_be_saved_is_told_before_anybody_logs_in() {
     assert_eq!(ran.err, "");
 }
 
+/// What a shell starts in the background ignores Ctrl-C, and so do the children of it (POSIX, "Shell
+/// Command Language", 2.11). Where this process does, it catches the signal from now on: what is
+/// caught is not inherited, so its children are again as those of a terminal. It stays as deaf as
+/// it was itself.
+#[cfg(unix)]
+fn children_hear_interrupts() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = SignalKind::interrupt();
+    // Where nobody tells which signals are ignored, none is taken to be.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    if ignored & (1 << (interrupt.as_raw_value() - 1)) != 0 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async { signal(interrupt).map(drop) }).unwrap();
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_login_ends_at_once_and_saves_nothing() {
+    use rustix::process::Signal;
+    use std::os::unix::process::ExitStatusExt as _;
+    children_hear_interrupts();
     let user = User::new(config());
     for way in ["--device", "--no-browser"] {
         let mut command = login(&user);
         command.arg(way);
         let mut running = Running::start(command);
         running.shown("http");
-        let pid = rustix::process::Pid::from_child(&running.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        let status = running.child.wait().unwrap();
-        assert!(!status.success(), "{status:?}");
+        running.signal(Signal::INT);
+        let status = running.ended();
+        assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{way}: {status:?}");
         assert!(files(user.home()).is_empty());
     }
 }

@@ -13,6 +13,7 @@ mod keychain;
 mod keys;
 mod killed;
 mod login;
+mod machines;
 mod outages;
 mod passphrases;
 mod privacy;

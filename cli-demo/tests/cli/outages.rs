@@ -124,6 +124,46 @@ fn a_client_that_is_not_accepted_ends_with_7_and_costs_no_login() {
     }
 }
 
+/// What the server said of its end is shown before and after, and the end has the server's own word.
+#[test]
+fn sl_04_e_the_end_of_a_login_is_shown_before_it_comes_and_named_when_it_has_come() {
+    let month = json!({ "refresh_expires_in": 2_592_000 });
+    let token_response_extra = month.as_object().unwrap().clone();
+    let user = User::logged_in(Config { token_response_extra, ..Config::default() });
+    let shown = user.run(["status"]).exits(0).out;
+    let ends = shown.lines().find(|line| line.starts_with("login ends")).unwrap();
+    assert!(ends.contains("(in 29d") || ends.contains("(in 30d"), "{ends}");
+    assert!(user.status()["refresh_expires_at"].is_string());
+    user.sandbox.expire_access_tokens();
+    user.sandbox.always(Endpoint::Token, fault("error:refresh_token_expired"));
+    for _ in 0..5 {
+        let ran = user.run(["call", user.api(), "--json"]).exits(3);
+        assert_eq!(ran.error()["server_code"], "refresh_token_expired");
+    }
+    let ran = user.call().exits(3);
+    assert!(ran.err.contains("refresh_token_expired"), "{ran:?}");
+    assert_eq!(user.requests(), (1, 1));
+    assert_eq!(user.status()["server_code"], "refresh_token_expired");
+}
+
+/// Another server waits at the place that the token endpoint points to, with the status at which an
+/// HTTP client would send the same request again, body and all.
+#[test]
+fn te_06_b_nothing_arrives_where_the_token_endpoint_points_to() {
+    let elsewhere = User::new(Config::default());
+    let user = User::logged_in(Config::default());
+    user.sandbox.expire_access_tokens();
+    let to = elsewhere.sandbox.token_endpoint();
+    user.sandbox.always(Endpoint::Token, fault(&format!("redirect:{to}")));
+    let before = user.status();
+    let error = user.run(["call", user.api(), "--json"]).exits(7).error();
+    assert_eq!(error["reason"], "endpoint_moved");
+    assert_eq!((user.stats().token_requests, elsewhere.requests()), (1, (0, 0)));
+    let after = user.status();
+    assert_eq!(before["refresh_fingerprint"], after["refresh_fingerprint"]);
+    assert_eq!(after["has_refresh_token"], true);
+}
+
 #[test]
 fn a_token_that_has_expired_here_is_sent_if_no_better_one_can_be_had_and_is_not_printed() {
     let announced = AnnouncedExpiresIn::Value(json!(1));

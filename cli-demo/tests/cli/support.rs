@@ -243,17 +243,22 @@ impl User {
 /// Whether these programs are there, each with the Debian package that brings it. If one is not,
 /// what is left out is said aloud, or fails where nothing may be left out.
 #[cfg(target_os = "linux")]
-#[expect(clippy::print_stderr, reason = "what is left out must be seen")]
 pub(crate) fn has_parts(what: &str, programs: &[(&str, &str)]) -> bool {
     let is_missing = |(program, _): &&(&str, &str)| !Path::new(program).exists();
     let missing: Vec<_> = programs.iter().filter(is_missing).collect();
-    if missing.is_empty() {
-        return true;
+    if !missing.is_empty() {
+        left_out(what, &format!("{missing:?}"));
     }
-    let said = format!("left out: {what}, missing {missing:?}");
+    missing.is_empty()
+}
+
+/// Says that something is not tested here, and fails where nothing may be left out.
+#[cfg(target_os = "linux")]
+#[expect(clippy::print_stderr, reason = "what is left out must be seen")]
+pub(crate) fn left_out(what: &str, missing: &str) {
+    let said = format!("left out: {what}, missing {missing}");
     assert!(std::env::var_os("REGRANT_REQUIRE_ALL_PARTS").is_none(), "{said}");
     eprintln!("{said}");
-    false
 }
 
 /// What makes system calls fail, or seem to succeed, with the Debian package that brings it.

@@ -93,18 +93,22 @@ fn ux_01_wrong_diagnosis_no_remedy() {
     let undecryptable = rejected();
     fs::write(undecryptable.key_file(), [7; 32]).unwrap();
     // Each of these tries for a while, so they do it together.
-    let [offline, dns] = std::thread::scope(|scope| {
+    let [offline, dns, tls] = std::thread::scope(|scope| {
         let offline = |_: &User| "http://127.0.0.1:1/token".to_owned();
         let dns = |_: &User| "https://nowhere.invalid/token".to_owned();
+        // What listens there speaks no TLS.
+        let tls = |user: &User| user.sandbox.token_endpoint().replacen("http:", "https:", 1);
         let tries = [
             scope.spawn(move || at_endpoint("offline", offline)),
             scope.spawn(move || at_endpoint("DNS", dns)),
+            scope.spawn(move || at_endpoint("TLS", tls)),
         ];
         tries.map(|told| told.join().unwrap())
     });
     let all = [
         (offline, 4, "unreachable"),
         (dns, 4, "name_unresolved"),
+        (tls, 4, "tls_failed"),
         (with_fault("5xx", "503:3600"), 4, "unavailable"),
         (with_fault("429", "429:3600"), 4, "rate_limited"),
         (locked(), 6, "store_locked"),
@@ -285,6 +289,39 @@ fn ux_03_b_status_names_where_it_looks() {
     assert_eq!((&found["state"], &found["account"]), (&json!("Valid"), &json!("work")));
     assert!(found["store"].as_str().unwrap().ends_with("elsewhere"), "{found}");
     assert!(found["key_source"].is_string(), "{found}");
+}
+
+/// Two logins of one account, in two stores: each command takes the one of the store that it names,
+/// and an option counts before the environment.
+#[test]
+fn ux_03_d_an_older_login_elsewhere_is_not_taken_in_place_of_the_new_one() {
+    let user = User::new(Config::default());
+    let stores =
+        ["older", "newer"].map(|name| format!("file:{}", user.home().join(name).display()));
+    let [older, newer] = stores.each_ref().map(String::as_str);
+    let in_environment = |store: &str| {
+        let mut command = user.command();
+        command.env("REGRANT_STORE", store);
+        command
+    };
+    let mut issued = Vec::new();
+    for store in [older, newer] {
+        let grant = user.sandbox.issue();
+        with_input(user.importing_by(in_environment(store)), &grant.to_string()).exits(0);
+        issued.push(grant["access_token"].as_str().unwrap().to_owned());
+    }
+    let token = |mut command: Command| Ran::from(command.arg("token").output().unwrap()).exits(0);
+    assert_eq!(token(in_environment(older)).out.trim_end(), issued[0]);
+    assert_eq!(token(in_environment(newer)).out.trim_end(), issued[1]);
+    let mut named = in_environment(older);
+    named.args(["--store", newer]);
+    assert_eq!(token(named).out.trim_end(), issued[1]);
+    let mut named = in_environment(older);
+    let status = Ran::from(named.args(["status", "--json", "--store", newer]).output().unwrap());
+    let status = status.exits(0).json();
+    assert!(status["store"].as_str().unwrap().ends_with("newer"), "{status}");
+    // Where nothing is named there is neither.
+    assert_eq!(user.status()["reason"], "not_logged_in");
 }
 
 /// Without a terminal nothing is opened and nothing is asked: the exit code says what is needed.

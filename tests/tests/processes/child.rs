@@ -11,9 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use regrant::{AccessError, Origin, Session, Strength, Verdict};
 use regrant_reqwest::TokenClient;
-use regrant_storage::{
-    Blob, BlobStore, Capabilities, Entry, Expected, KeyFile, Name, Saved, StoreError, Vault,
-};
+use regrant_storage::{Blob, BlobStore, Expected, KeyFile, Name, Saved, StoreError, Vault};
+use regrant_tests::{SavedOtherwise, Saves};
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
@@ -180,7 +179,8 @@ impl Task {
 
     pub(crate) async fn session(&self, endpoint: Arc<dyn regrant::TokenEndpoint>) -> Session {
         let (inner, lease) = self.backend.open(&self.folder).await;
-        let blobs = Dying { inner, crash: self.crash, saves: AtomicUsize::new(0) };
+        let dying = Dying { crash: self.crash, saves: AtomicUsize::new(0) };
+        let blobs = SavedOtherwise::new(inner, dying);
         let vault = Vault::new(Arc::new(blobs), Arc::new(self.key()));
         Session::builder(Arc::new(vault), Arc::new(lease), endpoint)
             .account(self.account.as_str())
@@ -212,21 +212,21 @@ pub(crate) fn finished(child: Child) -> Option<Value> {
     Some(serde_json::from_str(said.unwrap_or_else(|| panic!("it said nothing: {text}"))).unwrap())
 }
 
-/// A store in a process that ends itself at one of its saves of a record.
+/// A process that ends itself at one of its saves of a record.
 #[derive(Debug)]
 struct Dying {
-    inner: Arc<dyn BlobStore>,
     crash: Crash,
     saves: AtomicUsize,
 }
 
 #[async_trait]
-impl BlobStore for Dying {
-    async fn load(&self, name: &Name) -> Result<Option<Blob>, StoreError> {
-        self.inner.load(name).await
-    }
-
-    async fn save(&self, blob: &Blob, expected: Expected) -> Result<Saved, StoreError> {
+impl Saves for Dying {
+    async fn save(
+        &self,
+        inner: &dyn BlobStore,
+        blob: &Blob,
+        expected: Expected,
+    ) -> Result<Saved, StoreError> {
         let save = match blob.entry.name {
             Name::Account(_) => self.saves.fetch_add(1, Ordering::SeqCst) + 1,
             Name::DataKey => 0,
@@ -243,29 +243,13 @@ impl BlobStore for Dying {
                 std::thread::park_timeout(Duration::from_micros(micros));
                 std::process::abort();
             });
-            let _ = self.inner.save(blob, expected).await;
+            let _ = inner.save(blob, expected).await;
             std::future::pending::<()>().await;
         }
-        let saved = self.inner.save(blob, expected).await;
+        let saved = inner.save(blob, expected).await;
         if self.crash == Crash::AfterSave(save) {
             std::process::abort();
         }
         saved
-    }
-
-    async fn list(&self) -> Result<Vec<Entry>, StoreError> {
-        self.inner.list().await
-    }
-
-    async fn replace(&self, blob: &Blob) -> Result<Saved, StoreError> {
-        self.inner.replace(blob).await
-    }
-
-    async fn set_aside(&self, blob: &Blob) -> Result<(), StoreError> {
-        self.inner.set_aside(blob).await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
     }
 }

@@ -1,17 +1,17 @@
-//! Parts that a host brings: signers, stores, endpoints and leases that fail, or that nobody should
-//! have written.
+//! Parts that a host brings: signers, stores and endpoints that fail, or that nobody should have
+//! written.
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use regrant::{
-    Answer, Capabilities, Client, Grant, Proof, ProofError, ProofSigner, RefreshLease, Renewing,
-    Secret, StoreError, StoreFault, Timestamp, TokenEndpoint, TokenStore,
+    Answer, Capabilities, Client, Grant, Proof, ProofError, ProofSigner, Renewing, Secret,
+    StoreError, StoreFault, TokenEndpoint, TokenStore,
 };
 use regrant_core::Record;
 use regrant_reqwest::{Assertion, AssertionError, AssertionSigner};
-use regrant_storage::{Entry, Kept, MemoryStore, Over, Stored, Tried};
+use regrant_storage::{Entry, Kept, MemoryStore, Over, Stored};
 
 use crate::canary::Canaries;
 
@@ -177,21 +177,6 @@ impl TokenEndpoint for BadHost {
 
     async fn revoke(&self, _: &Client, _: &Secret, _: &str, _: Duration) -> bool {
         self.may_panic("revoke");
-        false
-    }
-}
-
-/// A place without locks.
-#[derive(Debug)]
-pub(crate) struct NoLocks;
-
-#[async_trait]
-impl RefreshLease for NoLocks {
-    async fn try_acquire(&self, _: &str, _: Timestamp) -> Result<Tried, StoreError> {
-        Ok(Tried::Unlockable)
-    }
-
-    fn proves_death(&self) -> bool {
         false
     }
 }

@@ -10,11 +10,12 @@ use regrant::{
 use regrant_core::protocol::Profile;
 use regrant_reqwest::{Assertion, AssertionError, AssertionSigner, Middleware};
 use regrant_storage::{Kept, KeyFile, MemoryBlobStore, MemoryLease, MemoryStore, Over, Vault};
+use regrant_tests::NoLocks;
 
 use crate::authority::{Authority, Judges, Says};
 use crate::canary::Canaries;
 use crate::heard::Since;
-use crate::hosts::{BadHost, Broken, NoLocks, Signer, Takes, Troubled};
+use crate::hosts::{BadHost, Broken, Signer, Takes, Troubled};
 use crate::program::{Program, confidential, endpoint, grant, policy};
 use crate::shown::Shown;
 use crate::source;

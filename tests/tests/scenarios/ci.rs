@@ -5,13 +5,7 @@ use std::time::Duration;
 use regrant::{AccessError, Cause, Event, LoginReason, Timestamp};
 use regrant_storage::Tried;
 
-use crate::scene::{
-    Fate, HOUR, Reply, SECOND, Scene, challenge, granted, happened, refused, reply,
-};
-
-fn expired() -> Reply {
-    challenge(401, "Bearer error=invalid_token")
-}
+use crate::scene::{Fate, HOUR, SECOND, Scene, expired, granted, happened, refused, reply, tokens};
 
 #[tokio::test(start_paused = true)]
 async fn ci_01_in_process_herd() {
@@ -76,31 +70,25 @@ async fn ci_02_straggler_401() {
 #[tokio::test(start_paused = true)]
 async fn ci_03_cancelled_initiator() {
     let scene = Scene::new().await;
-    scene.rejects("at-0", expired());
-    scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-    let initiator = scene.begin_call();
-    scene.pass(SECOND / 2).await;
-    assert_eq!(scene.posts(), 1, "it is on the wire");
+    let initiator = scene.call_in_mid_refresh().await;
     let waiter = scene.begin_call();
     scene.pass(SECOND / 4).await;
     initiator.abort();
     assert!(initiator.await.unwrap_err().is_cancelled());
     assert_eq!(waiter.await.unwrap().status(), 200);
     assert_eq!(scene.call().await.status(), 200);
-    assert_eq!(scene.stored().await, (Some("at-1".into()), Some("rt-1".into())));
+    assert_eq!(scene.stored().await, tokens("at-1", "rt-1"));
     assert_eq!(scene.posts(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn ci_03_b_nobody_has_to_be_left_to_wait() {
     let scene = Scene::new().await;
-    scene.rejects("at-0", expired());
-    scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-    let alone = scene.begin_call();
-    scene.pass(SECOND / 2).await;
+    let alone = scene.call_in_mid_refresh().await;
     alone.abort();
+    assert!(alone.await.unwrap_err().is_cancelled());
     scene.pass(SECOND).await;
-    assert_eq!(scene.stored().await, (Some("at-1".into()), Some("rt-1".into())));
+    assert_eq!(scene.stored().await, tokens("at-1", "rt-1"));
     assert_eq!((scene.call().await.status(), scene.posts()), (200, 1));
 }
 
@@ -142,10 +130,8 @@ async fn ci_04_c_a_401_of_the_token_endpoint_is_an_answer_and_no_rejection() {
     let scene = Scene::new().await;
     scene.rejects("at-0", expired());
     scene.always(reply(401, ""));
-    let got = scene.calls(50).await;
-    for got in &got {
-        let AccessError::Delayed { cause, .. } = got.error() else { panic!("{got:?}") };
-        assert_eq!(*cause, Cause::ClientMisconfigured);
+    for got in scene.calls(50).await {
+        assert_eq!(got.delayed(), Cause::ClientMisconfigured);
     }
     assert_eq!((scene.posts(), scene.elapsed()), (1, Duration::ZERO));
 }

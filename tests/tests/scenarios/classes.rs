@@ -118,19 +118,6 @@ async fn a_revocation_is_believed_only_when_the_authorization_server_says_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_that_need_the_user_end_in_a_login_that_keeps_the_refresh_token() {
-    let scene = Scene::new().await;
-    let line = r#"Bearer error="insufficient_claims", claims="eyJhIjoxfQ""#;
-    scene.rejects("at-0", challenge(401, line));
-    scene.always(refused("interaction_required"));
-    let got = scene.call().await;
-    let Got::ClaimsWanted(claims, why) = &got else { panic!("{got:?}") };
-    let AccessError::NeedsLogin { reason, .. } = **why else { panic!("{got:?}") };
-    assert_eq!((&**claims, reason), (r#"{"a":1}"#, LoginReason::InteractionRequired));
-    assert_eq!((scene.posts(), scene.stored().await.1.as_deref()), (1, Some("rt-0")));
-}
-
-#[tokio::test(start_paused = true)]
 async fn claims_are_asked_for_once_also_right_after_a_refresh_without_them() {
     let scene = Scene::new().await;
     let line = r#"Bearer error="insufficient_claims", claims="eyJhIjoxfQ""#;

@@ -14,11 +14,7 @@ use regrant_storage::{Kept, Over, TokenStore as _, Vault};
 use serde_json::{Value, json};
 
 use crate::disk::{self, KINDS, Kind, Place, api};
-use crate::scene::{Fate, HOUR, Reply, SECOND, Scene, challenge, granted, happened};
-
-fn expired() -> Reply {
-    challenge(401, "Bearer error=\"invalid_token\"")
-}
+use crate::scene::{HOUR, SECOND, Scene, expired, happened, tokens};
 
 #[tokio::test]
 async fn cp_03_corrupt_is_not_absent() {
@@ -70,11 +66,7 @@ fn is_about_the_store(text: &str) {
 async fn cp_05_save_fails_after_rotation() {
     let scene = Scene::new().await;
     let mut events = scene.session.events();
-    scene.rejects("at-0", expired());
-    scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-    let call = scene.begin_call();
-    scene.pass(SECOND / 2).await;
-    assert_eq!(scene.posts(), 1);
+    let call = scene.call_in_mid_refresh().await;
     scene.shelf.fail_saves(Some(StoreFault::Full));
     assert_eq!(call.await.unwrap().status(), 200);
     for _ in 0..20 {
@@ -82,7 +74,7 @@ async fn cp_05_save_fails_after_rotation() {
         assert_eq!(scene.call().await.status(), 200);
     }
     assert_eq!((scene.posts(), scene.tokens().last().unwrap().as_str()), (1, "at-1"));
-    assert_eq!(scene.stored().await, (Some("at-0".to_owned()), Some("rt-0".to_owned())));
+    assert_eq!(scene.stored().await, tokens("at-0", "rt-0"));
     let told = happened(&mut events).await;
     let unsaved = told.iter().filter(|event| matches!(event, Event::NotSaved { .. })).count();
     assert_eq!(unsaved, 1, "{told:?}");
@@ -90,7 +82,7 @@ async fn cp_05_save_fails_after_rotation() {
 
     scene.shelf.fail_saves(None);
     scene.pass(HOUR / 4).await;
-    assert_eq!(scene.stored().await, (Some("at-1".to_owned()), Some("rt-1".to_owned())));
+    assert_eq!(scene.stored().await, tokens("at-1", "rt-1"));
     let told = happened(&mut events).await;
     let at_last = |event: &&Event| matches!(event, Event::SavedAtLast { generation: 2 });
     assert_eq!(told.iter().filter(at_last).count(), 1, "{told:?}");
@@ -113,7 +105,7 @@ async fn cp_05_b_where_nothing_can_be_saved_nothing_is_spent() {
         scene.pass(SECOND).await;
     }
     assert_eq!(scene.posts(), 0);
-    assert_eq!(scene.stored().await, (Some("at-0".to_owned()), Some("rt-0".to_owned())));
+    assert_eq!(scene.stored().await, tokens("at-0", "rt-0"));
     scene.shelf.fail_saves(None);
     assert_eq!(scene.call().await.status(), 200);
     assert_eq!(scene.posts(), 1);
@@ -122,10 +114,7 @@ async fn cp_05_b_where_nothing_can_be_saved_nothing_is_spent() {
 #[tokio::test(start_paused = true)]
 async fn cp_05_c_a_program_that_ends_with_an_unsaved_token_is_told_so() {
     let scene = Scene::new().await;
-    scene.rejects("at-0", expired());
-    scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-    let call = scene.begin_call();
-    scene.pass(SECOND / 2).await;
+    let call = scene.call_in_mid_refresh().await;
     scene.shelf.fail_saves(Some(StoreFault::Full));
     assert_eq!(call.await.unwrap().status(), 200);
     let error = scene.session.close(Duration::from_secs(10)).await.unwrap_err();

@@ -12,21 +12,12 @@ use regrant::{
 };
 use regrant_core::{Access, Refresh};
 use regrant_storage::{HeldLease, Tried};
+use regrant_tests::NoLocks;
 
-use crate::scene::{
-    Fate, HOUR, Reply, SECOND, Scene, challenge, granted, happened, refused, reply,
-};
-
-fn expired() -> Reply {
-    challenge(401, "Bearer error=invalid_token")
-}
+use crate::scene::{Fate, HOUR, SECOND, Scene, expired, granted, happened, refused, reply, tokens};
 
 /// While servers accept the token, an open session looks at the store every five seconds.
 const LOOK: Duration = Duration::from_millis(5_100);
-
-fn tokens(access: &str, refresh: &str) -> (Option<String>, Option<String>) {
-    (Some(access.into()), Some(refresh.into()))
-}
 
 #[tokio::test(start_paused = true)]
 async fn cx_02_adopt_newer_generation() {
@@ -216,21 +207,6 @@ async fn cx_05_b_what_the_peer_brought_is_the_answer() {
     assert_eq!(peers.await.unwrap().status(), 200);
 }
 
-/// A place whose file system knows no locks.
-#[derive(Debug)]
-struct NoLocks;
-
-#[async_trait]
-impl RefreshLease for NoLocks {
-    async fn try_acquire(&self, _: &str, _: Timestamp) -> Result<Tried, StoreError> {
-        Ok(Tried::Unlockable)
-    }
-
-    fn proves_death(&self) -> bool {
-        false
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn cx_05_c_where_nothing_can_be_locked_one_process_works_and_says_so_once() {
     let scene = Scene::at(Arc::new(NoLocks), |_, _| {}).await;
@@ -268,22 +244,41 @@ async fn cx_05_d_a_dead_neighbour_with_a_stalled_server_holds_nobody_up() {
     stalled.abort();
 }
 
+/// Whatever code the server has for a refresh token that the other one has spent.
 #[tokio::test(start_paused = true)]
 async fn cx_06_credential_copied_to_another_host() {
-    let scene = Scene::new().await;
-    let copy = scene.copied().await;
-    scene.rejects("at-0", expired());
-    assert_eq!(scene.call().await.status(), 200);
-    // The server holds the copy's refresh token for spent.
-    scene.next([refused("invalid_grant")]);
-    assert_eq!(copy.call().await.login_reason(), LoginReason::LineageForked);
-    copy.pass(HOUR / 2).await;
-    assert_eq!(copy.call().await.login_reason(), LoginReason::LineageForked);
-    assert_eq!(scene.refresh_tokens(), ["rt-0", "rt-0"], "one of each");
-    // The other side goes on, and so does what it has.
-    assert_eq!(scene.stored().await, tokens("at-1", "rt-1"));
-    assert_eq!(scene.call().await.status(), 200);
-    assert_eq!(copy.stored().await, tokens("at-0", "rt-0"));
+    for code in ["invalid_grant", "refresh_token_reused"] {
+        let scene = Scene::new().await;
+        let mut copy = scene.copied().await;
+        let mut events = copy.session.events();
+        scene.rejects("at-0", expired());
+        assert_eq!(scene.call().await.status(), 200);
+        scene.next([refused(code)]);
+        assert_eq!(copy.call().await.login_reason(), LoginReason::LineageForked, "{code}");
+        let told = happened(&mut events).await;
+        let reasons = told.iter().filter_map(|event| match event {
+            Event::LoginNeeded { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        assert_eq!(reasons.collect::<Vec<_>>(), [LoginReason::LineageForked], "it is said once");
+        // It knows that after a restart, too, and tries nothing more.
+        for _ in 0..24 {
+            copy.pass(HOUR).await;
+            assert_eq!(copy.call().await.login_reason(), LoginReason::LineageForked);
+            copy.restart().await;
+        }
+        assert_eq!(scene.refresh_tokens()[..2], ["rt-0", "rt-0"], "one of each");
+        // Nothing was wiped: not the copy, and on the other side all goes on.
+        assert_eq!(copy.stored().await, tokens("at-0", "rt-0"));
+        assert_eq!(scene.call().await.status(), 200);
+        let spent = scene.refresh_tokens().into_iter().filter(|token| token == "rt-0").count();
+        assert_eq!((spent, scene.record().await.generation > 1), (2, true), "{code}");
+        // A login of its own ends it, and touches the other side as little.
+        let others = scene.stored().await;
+        copy.log_in("own", "rt-own").await;
+        assert_eq!(copy.call().await.status(), 200);
+        assert_eq!((scene.stored().await, copy.tokens().pop().unwrap()), (others, "own".into()));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,11 +299,8 @@ async fn cx_06_b_a_credential_that_was_moved_and_renewed_is_no_copy() {
 #[tokio::test(start_paused = true)]
 async fn cx_07_b_a_rotated_token_survives_saves_that_meet_others() {
     let scene = Scene::new().await;
-    scene.rejects("at-0", expired());
-    scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-    let call = scene.begin_call();
-    scene.pass(SECOND / 2).await;
     // The intent is saved by now; the next save is that of the grant.
+    let call = scene.call_in_mid_refresh().await;
     assert_eq!(scene.posts(), 1);
     scene.shelf.contend(3);
     assert_eq!(call.await.unwrap().status(), 200);

@@ -10,8 +10,9 @@ use regrant_storage::{BlobStore, FileLease, KeyFile, TokenStore, Vault};
 use regrant_storage_file::FileStore;
 use regrant_storage_sqlite::SqliteStore;
 use tempfile::TempDir;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use crate::wire::Wire;
 
@@ -136,26 +137,19 @@ pub(crate) fn child(test: &str) -> Command {
 pub(crate) struct Warnings(Arc<AtomicUsize>);
 
 impl Warnings {
+    /// Counts what this thread logs until the guard is dropped.
+    pub(crate) fn listening(&self) -> DefaultGuard {
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
+    }
+
     pub(crate) fn counted(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
+impl<S: Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let is_warning = *event.metadata().level() <= Level::WARN;
+        self.0.fetch_add(usize::from(is_warning), Ordering::Relaxed);
     }
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use regrant::{Event, LoginReason};
 
-use crate::scene::{Fate, Reply, SECOND, Scene, challenge, granted, happened};
-
-fn expired() -> Reply {
-    challenge(401, "Bearer error=invalid_token")
-}
+use crate::scene::{SECOND, Scene, happened, tokens};
 
 /// Whose server ends with a token that token alone, if the profile says so.
 async fn revocable(profile: Option<&str>) -> Scene {
@@ -46,11 +42,7 @@ async fn lo_02_in_flight_refresh_resurrects() {
     for (profile, revoked) in [(TOKEN_ALONE, [own, dropped].concat()), (None, own.to_vec())] {
         let scene = revocable(profile).await;
         let mut events = scene.session.events();
-        scene.rejects("at-0", expired());
-        scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-        let call = scene.begin_call();
-        scene.pass(SECOND / 2).await;
-        assert_eq!(scene.posts(), 1);
+        let call = scene.call_in_mid_refresh().await;
         scene.session.log_out().await.unwrap();
         assert_eq!(call.await.unwrap().login_reason(), LoginReason::LoggedOut);
         scene.pass(SECOND * 5).await;
@@ -74,10 +66,7 @@ async fn lo_02_in_flight_refresh_resurrects() {
 async fn lo_02_b_a_logout_in_another_process_is_not_undone() {
     let scene = revocable(TOKEN_ALONE).await;
     let other = scene.another();
-    scene.rejects("at-0", expired());
-    scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-    let call = scene.begin_call();
-    scene.pass(SECOND / 2).await;
+    let call = scene.call_in_mid_refresh().await;
     other.session.log_out().await.unwrap();
     assert_eq!(call.await.unwrap().login_reason(), LoginReason::LoggedOut);
     scene.pass(SECOND * 5).await;
@@ -90,15 +79,12 @@ async fn lo_02_c_a_late_result_of_the_old_login_leaves_the_new_one() {
     for by_another_process in [false, true] {
         let scene = revocable(TOKEN_ALONE).await;
         let other = scene.another();
-        scene.rejects("at-0", expired());
-        scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-        let call = scene.begin_call();
-        scene.pass(SECOND / 2).await;
+        let call = scene.call_in_mid_refresh().await;
         let who = if by_another_process { &other } else { &scene };
         who.log_in("new", "rt-new").await;
         assert_eq!(call.await.unwrap().status(), 200);
         scene.pass(Duration::from_secs(10)).await;
-        assert_eq!(scene.stored().await, (Some("new".into()), Some("rt-new".into())));
+        assert_eq!(scene.stored().await, tokens("new", "rt-new"));
         assert_eq!(scene.record().await.generation, 2);
         assert_eq!((scene.posts(), scene.tokens()), (1, vec!["at-0".into(), "new".into()]));
         assert_eq!(scene.revoked(), ["rt-1", "at-1"]);

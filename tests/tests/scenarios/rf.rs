@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use regrant::AccessError;
+use regrant::{AccessError, StoreFault};
 use regrant_core::protocol::Class;
 
-use crate::scene::{Fate, Got, HOUR, Reply, Scene, challenge, html, reply};
+use crate::scene::{Got, HOUR, Scene, challenge, expired, html, reply};
 
 #[tokio::test(start_paused = true)]
 async fn rf_01_nonstandard_rejection_signal() {
@@ -67,26 +67,37 @@ async fn rf_04_silent_anonymous_request() {
         assert!(matches!(scene.call().await.error(), AccessError::NeedsLogin { .. }));
     }
     assert_eq!((scene.requests(), scene.posts()), (0, 0));
+    // Neither does one leave because the token could not be read.
+    for fault in [StoreFault::Unavailable, StoreFault::Locked, StoreFault::WrongKey] {
+        let blind = Scene::new().await.another();
+        blind.shelf.fail_loads(Some(fault));
+        for _ in 0..10 {
+            let got = blind.call().await;
+            let AccessError::Store { fault: told, .. } = got.error() else { panic!("{got:?}") };
+            assert_eq!((*told, blind.requests(), blind.posts()), (fault, 0, 0));
+        }
+        blind.shelf.fail_loads(None);
+        assert_eq!((blind.call().await.status(), blind.tokens()), (200, vec!["at-0".into()]));
+    }
     // Whatever the authorization server gives, no request leaves with nothing in it.
     for empty in ["", " ", "\\t", "\\u0000"] {
         let scene = Scene::new().await;
-        scene.rejects("at-0", challenge(401, "Bearer error=invalid_token"));
+        scene.rejects("at-0", expired());
         let body = format!(r#"{{"access_token":"{empty}","refresh_token":"rt-1"}}"#);
-        scene.always(Fate::from(reply(200, &body)));
+        scene.always(reply(200, &body));
         let _ = scene.call().await;
         let lines = scene.network(|network| network.requests.clone());
         let filled = lines.iter().all(|(line, _)| line.trim().len() > "Bearer ".len());
-        assert!(filled, "{empty:?}: {lines:?}");
+        assert!(filled && !lines.is_empty(), "{empty:?}: {lines:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn rf_05_retry_replay_correctness() {
     let scene = Scene::new().await;
-    let rejection = || challenge(401, "Bearer error=invalid_token");
-    scene.api(move |token| match token {
-        "at-0" => rejection(),
-        _ => Reply { status: 201, ..reply(201, r#"{"made":true}"#) },
+    scene.api(|token| match token {
+        "at-0" => expired(),
+        _ => reply(201, r#"{"made":true}"#),
     });
     let body: Vec<u8> = (0..1_u32 << 20).map(|at| (at % 251) as u8).collect();
     let Got::Answer { status, body: answer, .. } = scene.post(body.clone(), true).await else {
@@ -102,7 +113,7 @@ async fn rf_05_retry_replay_correctness() {
 #[tokio::test(start_paused = true)]
 async fn rf_05_b_what_must_not_be_replayed_gets_its_own_401() {
     let scene = Scene::new().await;
-    scene.rejects("at-0", challenge(401, "Bearer error=invalid_token"));
+    scene.rejects("at-0", expired());
     let Got::Answer { status, retry_mark, .. } = scene.post("once", false).await else { panic!() };
     assert_eq!((status, retry_mark), (401, true));
     assert_eq!((scene.posts(), scene.requests()), (1, 1));

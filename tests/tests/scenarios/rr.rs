@@ -2,20 +2,9 @@
 
 use std::time::Duration;
 
-use regrant::{AccessError, LoginReason, StateKind};
+use regrant::{Event, LoginReason, StateKind};
 
-use crate::scene::{DAY, Fate, HOUR, Reply, Scene, challenge, granted, refused, reply};
-
-fn expired() -> Reply {
-    challenge(401, "Bearer error=invalid_token")
-}
-
-fn login_reason(got: &crate::scene::Got) -> LoginReason {
-    match got.error() {
-        AccessError::NeedsLogin { reason, .. } => *reason,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::scene::{DAY, Fate, HOUR, Scene, expired, granted, happened, refused, reply, tokens};
 
 #[tokio::test(start_paused = true)]
 async fn rr_01_rotated_token_not_persisted() {
@@ -25,8 +14,8 @@ async fn rr_01_rotated_token_not_persisted() {
         scene.rejects(old, expired());
         assert_eq!(scene.call().await.status(), 200);
         scene.restart().await;
-        let (access, refresh) = (format!("at-{cycle}"), format!("rt-{cycle}"));
-        assert_eq!(scene.stored().await, (Some(access), Some(refresh)));
+        let issued = tokens(&format!("at-{cycle}"), &format!("rt-{cycle}"));
+        assert_eq!(scene.stored().await, issued);
     }
     assert_eq!(scene.refresh_tokens(), ["rt-0", "rt-1", "rt-2"]);
 }
@@ -61,10 +50,10 @@ async fn rr_03_response_lost_after_rotation() {
     scene.rejects("at-0", expired());
     scene.next([Fate::Lost, refused("invalid_grant").into()]);
     let got = scene.call().await;
-    assert_eq!(login_reason(&got), LoginReason::RotationLost);
+    assert_eq!(got.login_reason(), LoginReason::RotationLost);
     assert!(!got.error().to_string().contains("expired"));
     scene.pass(DAY).await;
-    assert_eq!(login_reason(&scene.call().await), LoginReason::RotationLost);
+    assert_eq!(scene.call().await.login_reason(), LoginReason::RotationLost);
     assert_eq!(scene.posts(), 2);
 }
 
@@ -88,15 +77,54 @@ async fn rr_04_reuse_detected_is_terminal() {
     let scene = Scene::new().await;
     scene.rejects("at-0", expired());
     scene.always(refused("refresh_token_reused"));
-    assert_eq!(login_reason(&scene.call().await), LoginReason::ReuseDetected);
+    assert_eq!(scene.call().await.login_reason(), LoginReason::ReuseDetected);
     for _ in 0..24 {
         scene.pass(HOUR).await;
-        assert_eq!(login_reason(&scene.call().await), LoginReason::ReuseDetected);
+        assert_eq!(scene.call().await.login_reason(), LoginReason::ReuseDetected);
     }
     assert_eq!((scene.posts(), scene.requests()), (1, 1));
     scene.log_in("new", "rt-new").await;
     assert_eq!(scene.call().await.status(), 200);
     assert_eq!((scene.posts(), scene.tokens()), (1, vec!["at-0".into(), "new".into()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_04_b_a_restored_backup_costs_one_request_and_a_login() {
+    let mut scene = Scene::new().await;
+    let backup = scene.record().await;
+    scene.rejects("at-0", expired());
+    assert_eq!(scene.call().await.status(), 200);
+    // Nobody runs meanwhile who would know better.
+    scene.session.close(HOUR).await.unwrap();
+    scene.shelf.put_back("default", &backup).await;
+    scene.always(refused("refresh_token_reused"));
+    for _ in 0..24 {
+        scene.restart().await;
+        assert_eq!(scene.call().await.login_reason(), LoginReason::ReuseDetected);
+        scene.pass(HOUR).await;
+    }
+    assert_eq!(scene.refresh_tokens(), ["rt-0", "rt-0"]);
+    assert_eq!(scene.tokens(), ["at-0", "at-1", "at-0"]);
+    scene.log_in("new", "rt-new").await;
+    assert_eq!((scene.call().await.status(), scene.posts()), (200, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rr_04_c_a_program_that_runs_knows_a_restored_backup_for_what_it_is() {
+    let scene = Scene::new().await;
+    let mut events = scene.session.events();
+    let backup = scene.record().await;
+    scene.rejects("at-0", expired());
+    assert_eq!(scene.call().await.status(), 200);
+    scene.shelf.put_back("default", &backup).await;
+    scene.api(|token| if token == "at-2" { reply(200, "{}") } else { expired() });
+    assert_eq!(scene.call().await.status(), 200);
+    // The spent token is not sent again, and the store has what is good.
+    assert_eq!(scene.refresh_tokens(), ["rt-0", "rt-1"]);
+    assert_eq!(scene.tokens(), ["at-0", "at-1", "at-1", "at-2"]);
+    assert_eq!(scene.stored().await, tokens("at-2", "rt-2"));
+    let told = happened(&mut events).await;
+    assert!(told.iter().any(|event| matches!(event, Event::StoreRolledBack { .. })), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

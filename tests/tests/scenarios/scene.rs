@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use regrant::{
-    Client, Event, Events, Grant, LoginReason, Origin, RefreshLease, Secret, Session, Status,
-    TimeSource as _, Timestamp, VirtualClocks,
+    Cause, Client, Event, Events, Grant, LoginReason, Origin, RefreshLease, Secret, Session,
+    Status, TimeSource as _, Timestamp, VirtualClocks,
 };
 use regrant_core::Record;
 use regrant_reqwest::{Judged, Middleware, NotReplayable, Rejected, RequestError, RetryMark};
@@ -16,7 +16,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::task::JoinHandle;
 
 pub(crate) use crate::shelf::Shelf;
-pub(crate) use crate::wire::{Fate, Reply, challenge, granted, html, refused, reply};
+pub(crate) use crate::wire::{Fate, Reply, challenge, expired, granted, html, refused, reply};
 use crate::wire::{Network, Wire, pass};
 
 pub(crate) const API: &str = "https://api.example/thing";
@@ -60,6 +60,15 @@ impl Got {
     pub(crate) fn login_reason(&self) -> LoginReason {
         match self.error() {
             regrant::AccessError::NeedsLogin { reason, .. } => *reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Why there is no token for now.
+    #[track_caller]
+    pub(crate) fn delayed(&self) -> Cause {
+        match self.error() {
+            regrant::AccessError::Delayed { cause, .. } => *cause,
             other => panic!("{other:?}"),
         }
     }
@@ -253,6 +262,17 @@ impl Scene {
         tokio::spawn(async move { caller.call().await })
     }
 
+    /// A call whose token is rejected and is being refreshed: the token request is out, and in half
+    /// a second its answer brings `at-1` and `rt-1`.
+    pub(crate) async fn call_in_mid_refresh(&self) -> JoinHandle<Got> {
+        self.rejects("at-0", expired());
+        self.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
+        let call = self.begin_call();
+        self.pass(SECOND / 2).await;
+        assert_eq!(self.posts(), 1, "it is on the wire");
+        call
+    }
+
     /// So many calls at once, and what each got.
     pub(crate) async fn calls(&self, number: usize) -> Vec<Got> {
         let calls: Vec<_> = (0..number).map(|_| self.begin_call()).collect();
@@ -312,6 +332,11 @@ impl Scene {
         let client = self.record().await.client;
         self.session.install(client, [origin], grant(access, refresh)).await.unwrap();
     }
+}
+
+/// These tokens, as [`Scene::stored`] gives them.
+pub(crate) fn tokens(access: &str, refresh: &str) -> (Option<String>, Option<String>) {
+    (Some(access.into()), Some(refresh.into()))
 }
 
 /// What has happened and was not read yet.

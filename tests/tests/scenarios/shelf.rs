@@ -21,6 +21,7 @@ pub(crate) struct Shelf {
 struct Seen {
     loads: AtomicUsize,
     saves: AtomicUsize,
+    load_fault: Mutex<Option<StoreFault>>,
     save_fault: Mutex<Option<StoreFault>>,
     contended: AtomicUsize,
 }
@@ -56,6 +57,11 @@ impl Shelf {
         self.seen.saves.load(Ordering::Relaxed)
     }
 
+    /// From now on, loads of this program fail like this, or do not.
+    pub(crate) fn fail_loads(&self, fault: Option<StoreFault>) {
+        *self.seen.load_fault.lock().unwrap() = fault;
+    }
+
     /// From now on, saves of this program fail like this, or do not.
     pub(crate) fn fail_saves(&self, fault: Option<StoreFault>) {
         *self.seen.save_fault.lock().unwrap() = fault;
@@ -64,6 +70,13 @@ impl Shelf {
     /// So many of the next saves find that another program was a moment faster.
     pub(crate) fn contend(&self, times: usize) {
         self.seen.contended.store(times, Ordering::Relaxed);
+    }
+
+    /// An older copy of the record is put back.
+    pub(crate) async fn put_back(&self, account: &str, backup: &Record) {
+        let Stored { version, .. } = self.inner.load(account).await.unwrap().unwrap();
+        let saved = self.inner.save(account, backup, &Over::Version(version)).await.unwrap();
+        assert!(matches!(saved, Kept::Done(_)));
     }
 
     /// Another program lets the token go to one more origin.
@@ -79,6 +92,10 @@ impl Shelf {
 impl TokenStore for Shelf {
     async fn load(&self, account: &str) -> Result<Option<Stored>, StoreError> {
         self.seen.loads.fetch_add(1, Ordering::Relaxed);
+        let fault = *self.seen.load_fault.lock().unwrap();
+        if let Some(fault) = fault {
+            return Err(StoreError::new(fault, "as the scene wants"));
+        }
         self.inner.load(account).await
     }
 

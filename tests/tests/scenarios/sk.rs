@@ -118,7 +118,7 @@ async fn sk_01_h_a_store_that_forgets_at_a_restart_says_so_once() {
     disk::log_in(&session, "at-0", "rt-0").await;
     session.close(HOUR).await.unwrap();
     let warnings = Warnings::default();
-    let _listening = tracing::subscriber::set_default(warnings.clone());
+    let _listening = warnings.listening();
     let session = open();
     for _ in 0..10 {
         assert!(open().access(&api()).await.is_ok());
@@ -145,7 +145,7 @@ async fn is_told_and_ended_by_a_login(place: &Place, fault: StoreFault) {
     let before = files(&place.data());
     let warnings = Warnings::default();
     let session = {
-        let _listening = tracing::subscriber::set_default(warnings.clone());
+        let _listening = warnings.listening();
         let session = place.session().await;
         for _ in 0..1_000 {
             let error = session.access(&api()).await.unwrap_err();

@@ -2,24 +2,12 @@
 
 use std::time::Duration;
 
-use regrant::{AccessError, Cause, Event, LoginReason, StateKind, TimeSource as _, VirtualClocks};
+use regrant::{Cause, Event, LoginReason, StateKind, TimeSource as _, VirtualClocks};
 
-use crate::scene::{DAY, Fate, HOUR, Reply, SECOND, Scene, challenge, happened, refused, reply};
-
-fn expired() -> Reply {
-    challenge(401, "Bearer error=invalid_token")
-}
+use crate::scene::{DAY, Fate, HOUR, Reply, SECOND, Scene, expired, happened, refused, reply};
 
 fn limited(retry_after: &str) -> Reply {
     reply(429, "").with("retry-after", retry_after)
-}
-
-#[track_caller]
-fn delayed(got: &crate::scene::Got) -> Cause {
-    match got.error() {
-        AccessError::Delayed { cause, .. } => *cause,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -29,7 +17,7 @@ async fn st_01_429_cooldown_shared() {
     scene.next([limited("60")]);
     for run in 0..20 {
         scene.restart().await;
-        assert_eq!(delayed(&scene.call().await), Cause::RateLimited);
+        assert_eq!(scene.call().await.delayed(), Cause::RateLimited);
         assert_eq!(scene.posts(), 1, "run {run}");
         scene.pass(Duration::from_millis(2_900)).await;
     }
@@ -55,7 +43,7 @@ async fn st_01_b_absurd_waits_are_held_to_a_day_and_none_is_the_usual_one() {
         scene.rejects("at-0", expired());
         scene.always(limited(wait).with(date.0, date.1));
         let got = scene.call().await;
-        assert_eq!(delayed(&got), Cause::RateLimited, "{wait}");
+        assert_eq!(got.delayed(), Cause::RateLimited, "{wait}");
         let tried = scene.posts();
         scene.mended();
         let wait_until = got.error().retry_at().unwrap();
@@ -63,7 +51,7 @@ async fn st_01_b_absurd_waits_are_held_to_a_day_and_none_is_the_usual_one() {
         assert!(left <= most, "{wait}: {left:?}");
         assert!(left > most.saturating_sub(SECOND * 20), "{wait}: {left:?}");
         scene.pass(left - SECOND).await;
-        assert_eq!(delayed(&scene.call().await), Cause::RateLimited, "{wait}");
+        assert_eq!(scene.call().await.delayed(), Cause::RateLimited, "{wait}");
         assert_eq!(scene.posts(), tried, "{wait}");
         scene.pass(SECOND * 2).await;
         assert_eq!(scene.call().await.status(), 200, "{wait}");
@@ -77,11 +65,11 @@ async fn st_01_c_a_stamp_of_a_clock_that_was_years_ahead_ends_all_the_same() {
     let right = scene.clocks.wall();
     scene.restart_with(VirtualClocks::new(right + DAY * 3_650)).await;
     scene.next([limited("60")]);
-    assert_eq!(delayed(&scene.call().await), Cause::RateLimited);
+    assert_eq!(scene.call().await.delayed(), Cause::RateLimited);
     assert_eq!(scene.posts(), 1);
     // The next one knows what time it is.
     scene.restart_with(VirtualClocks::new(right)).await;
-    assert_eq!(delayed(&scene.call().await), Cause::RateLimited);
+    assert_eq!(scene.call().await.delayed(), Cause::RateLimited);
     scene.pass(DAY).await;
     assert_eq!((scene.call().await.status(), scene.posts()), (200, 2));
 }
@@ -119,7 +107,7 @@ async fn st_03_retry_amplification_and_hot_loop() {
     let mut answered = 0;
     while scene.elapsed() < OUTAGE {
         for got in scene.calls(10).await {
-            assert_eq!(delayed(&got), Cause::Unavailable);
+            assert_eq!(got.delayed(), Cause::Unavailable);
             answered += 1;
         }
         scene.pass(SECOND).await;
@@ -139,10 +127,10 @@ async fn st_03_retry_amplification_and_hot_loop() {
 async fn st_03_b_eight_hours_offline_cost_a_few_attempts_and_no_work_between() {
     let scene = Scene::new().await;
     scene.rejects("at-0", expired());
-    scene.always(Fate::Unreachable);
+    scene.always(Fate::Unsent(Cause::Unreachable));
     let mut events = scene.session.events();
     let loads = scene.shelf.loads();
-    assert_eq!(delayed(&scene.call().await), Cause::Unreachable);
+    assert_eq!(scene.call().await.delayed(), Cause::Unreachable);
     scene.pass(HOUR * 8).await;
     let told = happened(&mut events).await;
     let attempts = told.iter().filter(|event| matches!(event, Event::Asked { attempt: 1, .. }));
@@ -184,7 +172,7 @@ async fn st_03_c_a_success_resets_the_backoff() {
 /// How long the authorization server is left alone now.
 async fn wait(scene: &Scene) -> Duration {
     let got = scene.call().await;
-    assert_eq!(delayed(&got), Cause::Unavailable);
+    assert_eq!(got.delayed(), Cause::Unavailable);
     let cool_down = scene.record().await.cool_down.unwrap();
     assert_eq!(got.error().retry_at(), Some(cool_down.until));
     cool_down.until.since(scene.clocks.wall())

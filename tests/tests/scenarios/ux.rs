@@ -5,13 +5,7 @@ use std::time::Duration;
 use regrant::{AccessError, Event, LoginReason, StateKind, StoreFault};
 use regrant_core::Refresh;
 
-use crate::scene::{
-    Fate, HOUR, Reply, SECOND, Scene, challenge, granted, happened, refused, reply,
-};
-
-fn expired() -> Reply {
-    challenge(401, "Bearer error=invalid_token")
-}
+use crate::scene::{Fate, HOUR, SECOND, Scene, expired, happened, refused, reply, tokens};
 
 /// Of what happened, what tells how a token request ended.
 fn outcomes(told: &[Event]) -> Vec<&'static str> {
@@ -104,10 +98,7 @@ async fn ux_05_silent_refresh_failure() {
 async fn ux_05_b_a_success_is_told_when_it_is_saved_and_not_before() {
     let scene = Scene::new().await;
     let mut events = scene.session.events();
-    scene.rejects("at-0", expired());
-    scene.next([Fate::After(SECOND, granted("at-1", "rt-1"))]);
-    let call = scene.begin_call();
-    scene.pass(SECOND / 2).await;
+    let call = scene.call_in_mid_refresh().await;
     scene.shelf.fail_saves(Some(StoreFault::Full));
     assert_eq!(call.await.unwrap().status(), 200);
     scene.pass(SECOND * 10).await;
@@ -118,7 +109,7 @@ async fn ux_05_b_a_success_is_told_when_it_is_saved_and_not_before() {
     scene.pass(SECOND * 10).await;
     let told = happened(&mut events).await;
     assert_eq!((asked(&told), outcomes(&told)), (0, vec!["saved at last"]));
-    assert_eq!(scene.stored().await, (Some("at-1".into()), Some("rt-1".into())));
+    assert_eq!(scene.stored().await, tokens("at-1", "rt-1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,5 +132,23 @@ async fn ux_06_latched_failure_outlives_new_login() {
             assert_eq!(scene.tokens(), ["at-0", "new"], "one request, with the new token");
             assert_eq!((scene.posts(), scene.elapsed()), (1, before));
         }
+    }
+}
+
+/// What an API is known for is forgotten, too: it may have been the account that it did not like.
+#[tokio::test(start_paused = true)]
+async fn ux_06_b_an_api_that_rejected_fresh_tokens_is_asked_at_once_with_a_new_login() {
+    for by_another_process in [false, true] {
+        let scene = Scene::new().await;
+        let other = scene.another();
+        scene.api(|token| if token == "new" { reply(200, "{}") } else { expired() });
+        assert_eq!(scene.call().await.status(), 401);
+        assert!(matches!(scene.call().await.error(), AccessError::StillRejected { .. }));
+        let before = scene.elapsed();
+        let who = if by_another_process { &other } else { &scene };
+        who.log_in("new", "rt-new").await;
+        assert_eq!(scene.call().await.status(), 200, "by another: {by_another_process}");
+        assert_eq!(scene.tokens(), ["at-0", "at-1", "new"]);
+        assert_eq!((scene.posts(), scene.elapsed()), (1, before));
     }
 }

@@ -37,6 +37,11 @@ pub(crate) fn challenge(status: u16, line: &str) -> Reply {
     reply(status, "").with("www-authenticate", line)
 }
 
+/// How an API says that the token has expired, whatever the clock here says.
+pub(crate) fn expired() -> Reply {
+    challenge(401, r#"Bearer error="invalid_token", error_description="token expired""#)
+}
+
 /// A grant of these tokens for an hour.
 pub(crate) fn granted(access: &str, refresh: &str) -> Reply {
     let body = format!(
@@ -62,8 +67,8 @@ pub(crate) enum Fate {
     Answered(Reply),
     /// The answer takes this long.
     After(Duration, Reply),
-    /// It was not sent.
-    Unreachable,
+    /// It was not sent, for this reason.
+    Unsent(Cause),
     /// It was acted upon, and the answer is lost.
     Lost,
     /// It takes this long, and then nobody has answered.
@@ -213,7 +218,7 @@ impl TokenEndpoint for Wire {
                 pass(length).await;
                 read(reply)
             }
-            Fate::Unreachable => failed(Cause::Unreachable, Applied::No),
+            Fate::Unsent(cause) => failed(cause, Applied::No),
             Fate::Lost => failed(Cause::NoAnswer, Applied::Perhaps),
             Fate::Silent(length) => {
                 pass(length.min(within + regrant::LATE)).await;

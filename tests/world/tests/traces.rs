@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use regrant_core::{
-    Answer, Blocked, Event, Input, LoginReason, Policy, Rotation, StateKind, StoreFault, Strength,
-    Use,
+    Answer, Blocked, Event, Input, LoginReason, Origin, Policy, Rotation, StateKind, StoreFault,
+    Strength, Use,
 };
 use regrant_world::{Answered, Hold, Kind, Server, World, origin};
 
@@ -29,12 +29,31 @@ fn generation(answered: &Answered) -> u64 {
     }
 }
 
+/// Processes that are logged in with a token which the server has ended before its time, and X, an
+/// API that will say so.
+fn rejected<const N: usize>(kind: Kind, policy: &Policy) -> (World, [usize; N], Origin) {
+    let mut w = World::new(kind);
+    let processes = [(); N].map(|()| w.start(policy.clone()));
+    w.server.expire();
+    (w, processes, origin("x"))
+}
+
+/// P finds its token rejected, and is stopped when its token request has come so far.
+fn stopped(w: &mut World, p: usize, so_far: Hold) {
+    w.hold(p, so_far);
+    w.try_out(p, &origin("x"));
+    w.hold(p, Hold::Everything);
+}
+
+/// P goes on where it was stopped.
+fn resumed(w: &mut World, p: usize, so_far: Hold) {
+    w.unhold(p, Hold::Everything);
+    w.unhold(p, so_far);
+}
+
 #[test]
 fn probation_is_no_dead_end() {
-    let mut w = World::new(Kind::Strict);
-    let p = w.start(policy());
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p], x) = rejected(Kind::Strict, &policy());
     w.try_out(p, &x);
     assert_eq!(w.machine(p).state(), Some(StateKind::Retrying));
     // g2 expires at the server before anyone had it accepted.
@@ -59,10 +78,7 @@ fn probation_is_no_dead_end() {
 
 #[test]
 fn a_crash_between_acceptance_and_its_save_is_no_dead_end() {
-    let mut w = World::new(Kind::Strict);
-    let p = w.start(policy());
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p], x) = rejected(Kind::Strict, &policy());
     w.try_out(p, &x);
     w.hold(p, Hold::Saves);
     w.try_out(p, &x);
@@ -129,10 +145,7 @@ fn the_streak_of_a_mark_stays() {
 #[test]
 fn two_lost_requests_are_no_end() {
     for failure in [Server::reset(), Server::timeout()] {
-        let mut w = World::new(Kind::Strict);
-        let p = w.start(policy());
-        let x = origin("x");
-        w.server.expire();
+        let (mut w, [p], x) = rejected(Kind::Strict, &policy());
         w.hold(p, Hold::BeforeServer);
         w.try_out(p, &x);
         for _ in 0..4 {
@@ -149,10 +162,7 @@ fn two_lost_requests_are_no_end() {
 
 #[test]
 fn two_crashes_are_no_end() {
-    let mut w = World::new(Kind::Strict);
-    let p = w.start(policy());
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p], x) = rejected(Kind::Strict, &policy());
     for _ in 0..3 {
         w.hold(p, Hold::BeforeServer);
         if let Some((id, verdict)) = w.send(p, &x) {
@@ -168,12 +178,9 @@ fn two_crashes_are_no_end() {
 
 #[test]
 fn logout_is_not_undone() {
-    let mut w = World::new(Kind::Strict);
     let mut revoking = policy();
     revoking.revokes_token_alone = true;
-    let (p0, p1) = (w.start(revoking), w.start(policy()));
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p0, p1], x) = rejected(Kind::Strict, &revoking);
     w.hold(p0, Hold::AfterServer);
     w.try_out(p0, &x);
     assert_eq!(w.server.requests, 1);
@@ -189,21 +196,15 @@ fn logout_is_not_undone() {
 
 #[test]
 fn a_refusal_does_not_block_the_grant() {
-    let mut w = World::new(Kind::Refuse);
-    let (p0, p1) = (w.start(policy()), w.start(policy()));
-    let x = origin("x");
-    w.server.expire();
-    w.hold(p0, Hold::AfterServer);
-    w.try_out(p0, &x);
-    // P0 is stopped after the server's commit; its lease is lost to P1.
-    w.hold(p0, Hold::Everything);
+    let (mut w, [p0, p1], x) = rejected(Kind::Refuse, &policy());
+    // After the server's commit; its lease is lost to P1.
+    stopped(&mut w, p0, Hold::AfterServer);
     w.lose_lease();
     w.try_out(p1, &x);
     w.pass(MINUTE);
     assert_eq!(w.machine(p1).state(), Some(StateKind::NeedsLogin));
     // P0 goes on with the live grant: it revives the credential, and P1 sees it.
-    w.unhold(p0, Hold::Everything);
-    w.unhold(p0, Hold::AfterServer);
+    resumed(&mut w, p0, Hold::AfterServer);
     assert!(w.stored_is_live());
     assert!(matches!(w.request(p0, &x), Answered::Accepted(..)));
     assert!(matches!(w.request(p1, &x), Answered::Accepted(..)));
@@ -211,20 +212,14 @@ fn a_refusal_does_not_block_the_grant() {
 
 #[test]
 fn a_stopped_holder_costs_no_login() {
-    let mut w = World::new(Kind::Strict);
-    let (p0, p1) = (w.start(policy()), w.start(policy()));
-    let x = origin("x");
-    w.server.expire();
-    w.hold(p0, Hold::AfterServer);
-    w.try_out(p0, &x);
-    w.hold(p0, Hold::Everything);
+    let (mut w, [p0, p1], x) = rejected(Kind::Strict, &policy());
+    stopped(&mut w, p0, Hold::AfterServer);
     // P1 waits, and knows for whom.
     assert_eq!(w.request(p1, &x), Answered::TimedOut);
     assert_eq!(w.machine(p1).view().holder().unwrap().pid, Some(0));
     w.pass(10 * MINUTE);
     assert_eq!(w.server.requests, 1);
-    w.unhold(p0, Hold::Everything);
-    w.unhold(p0, Hold::AfterServer);
+    resumed(&mut w, p0, Hold::AfterServer);
     assert!(matches!(w.request(p1, &x), Answered::Accepted(..)));
     assert_eq!((w.server.requests, w.server.reuse), (1, 0));
     assert!(w.stored_is_live());
@@ -232,23 +227,17 @@ fn a_stopped_holder_costs_no_login() {
 
 #[test]
 fn a_resumed_holder_sends_nothing_old() {
-    let mut w = World::new(Kind::GraceSiblings);
     let keeps = with(Rotation::GraceKeepsEarlier);
-    let (p0, p1) = (w.start(keeps.clone()), w.start(keeps));
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p0, p1], x) = rejected(Kind::GraceSiblings, &keeps);
     // P0 has saved its intent and is about to send when it is stopped.
-    w.hold(p0, Hold::BeforeServer);
-    w.try_out(p0, &x);
-    w.hold(p0, Hold::Everything);
+    stopped(&mut w, p0, Hold::BeforeServer);
     // P1 waits out the intent, then passes it over without the lease.
     w.try_out(p1, &x);
     w.pass(MINUTE);
     assert_eq!(w.server.requests, 1);
     assert!(matches!(w.request(p1, &x), Answered::Accepted(..)));
     // P0 goes on: it is past its own deadline and sends nothing.
-    w.unhold(p0, Hold::Everything);
-    w.unhold(p0, Hold::BeforeServer);
+    resumed(&mut w, p0, Hold::BeforeServer);
     w.pass(MINUTE);
     assert_eq!(w.server.requests, 1);
     assert!(matches!(w.request(p0, &x), Answered::Accepted(..)));
@@ -257,13 +246,8 @@ fn a_resumed_holder_sends_nothing_old() {
 #[test]
 fn nobody_is_passed_over_where_it_could_cost_the_login() {
     for rotation in [Rotation::Unknown, Rotation::WithoutGrace, Rotation::GraceKillsEarlier] {
-        let mut w = World::new(Kind::Strict);
-        let (p0, p1) = (w.start(with(rotation)), w.start(with(rotation)));
-        let x = origin("x");
-        w.server.expire();
-        w.hold(p0, Hold::BeforeServer);
-        w.try_out(p0, &x);
-        w.hold(p0, Hold::Everything);
+        let (mut w, [p0, p1], x) = rejected(Kind::Strict, &with(rotation));
+        stopped(&mut w, p0, Hold::BeforeServer);
         w.try_out(p1, &x);
         w.pass(HOUR);
         assert_eq!(w.server.requests, 0, "{rotation:?}");
@@ -272,14 +256,9 @@ fn nobody_is_passed_over_where_it_could_cost_the_login() {
 
 #[test]
 fn a_raised_intent_is_not_taken_over_at_once() {
-    let mut w = World::new(Kind::GraceSiblings);
     let keeps = with(Rotation::GraceKeepsEarlier);
-    let (p0, p1) = (w.start(keeps.clone()), w.start(keeps));
-    let x = origin("x");
-    w.server.expire();
-    w.hold(p0, Hold::BeforeServer);
-    w.try_out(p0, &x);
-    w.hold(p0, Hold::Everything);
+    let (mut w, [p0, p1], x) = rejected(Kind::GraceSiblings, &keeps);
+    stopped(&mut w, p0, Hold::BeforeServer);
     // P1 passes it over; its request is out and no answer comes.
     w.hold(p1, Hold::AfterServer);
     w.try_out(p1, &x);
@@ -287,8 +266,7 @@ fn a_raised_intent_is_not_taken_over_at_once() {
     assert_eq!(w.server.requests, 1);
     assert!(w.stored().unwrap().intent_is_raised());
     // P0 resumes, gives its lock back, and takes it again: P1's intent is not "after a crash".
-    w.unhold(p0, Hold::Everything);
-    w.unhold(p0, Hold::BeforeServer);
+    resumed(&mut w, p0, Hold::BeforeServer);
     w.pass(Duration::from_secs(10));
     assert_eq!(w.server.requests, 1);
     w.unhold(p1, Hold::AfterServer);
@@ -299,11 +277,8 @@ fn a_raised_intent_is_not_taken_over_at_once() {
 #[test]
 fn an_expired_row_is_not_a_death() {
     for kind in [Kind::Strict, Kind::GraceLatest] {
-        let mut w = World::new(kind);
+        let (mut w, [p0, p1], x) = rejected(kind, &policy());
         w.proves_death = false;
-        let (p0, p1) = (w.start(policy()), w.start(policy()));
-        let x = origin("x");
-        w.server.expire();
         w.hold(p0, Hold::AfterServer);
         w.try_out(p0, &x);
         // The database lets P0's lease run out while its request is out.
@@ -321,11 +296,8 @@ fn an_expired_row_is_not_a_death() {
 
 #[test]
 fn a_replay_waits_where_it_kills() {
-    let mut w = World::new(Kind::GraceLatest);
     let kills = with(Rotation::GraceKillsEarlier);
-    let p = w.start(kills.clone());
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p], x) = rejected(Kind::GraceLatest, &kills);
     w.hold(p, Hold::BeforeServer);
     w.try_out(p, &x);
     let sent = w.stored().unwrap().refresh_token.clone().unwrap();
@@ -342,10 +314,7 @@ fn a_replay_waits_where_it_kills() {
 
 #[test]
 fn a_replay_elsewhere_waits_two_seconds() {
-    let mut w = World::new(Kind::GraceSame);
-    let p = w.start(policy());
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p], x) = rejected(Kind::GraceSame, &policy());
     w.hold(p, Hold::AfterServer);
     w.try_out(p, &x);
     w.restart(p, policy());
@@ -359,21 +328,15 @@ fn a_replay_elsewhere_waits_two_seconds() {
 #[test]
 fn a_loser_revokes_nothing_that_is_stored() {
     for kind in [Kind::NoRotation, Kind::GraceSame] {
-        let mut w = World::new(kind);
         let mut lonely = policy();
         lonely.revokes_token_alone = true;
-        let (p0, p1) = (w.start(lonely.clone()), w.start(lonely));
-        let x = origin("x");
-        w.server.expire();
-        w.hold(p0, Hold::AfterServer);
-        w.try_out(p0, &x);
-        w.hold(p0, Hold::Everything);
+        let (mut w, [p0, p1], x) = rejected(kind, &lonely);
+        stopped(&mut w, p0, Hold::AfterServer);
         w.lose_lease();
         w.try_out(p1, &x);
         w.pass(MINUTE);
         assert_eq!(w.server.requests, 2, "{kind:?}");
-        w.unhold(p0, Hold::Everything);
-        w.unhold(p0, Hold::AfterServer);
+        resumed(&mut w, p0, Hold::AfterServer);
         assert_eq!(w.server.revoked, Vec::<String>::new(), "{kind:?}");
         assert!(w.stored_is_live(), "{kind:?}");
         assert!(matches!(w.request(p0, &x), Answered::Accepted(..)));
@@ -427,10 +390,7 @@ fn an_outage_does_not_spread() {
 
 #[test]
 fn an_unknown_save_is_read_back() {
-    let mut w = World::new(Kind::Strict);
-    let p = w.start(policy());
-    let x = origin("x");
-    w.server.expire();
+    let (mut w, [p], x) = rejected(Kind::Strict, &policy());
     w.fail_saves(p, StoreFault::Unavailable, true, true);
     assert_eq!(generation(&w.request(p, &x)), 2);
     assert_eq!((w.server.requests, w.server.reuse), (1, 0));
@@ -438,10 +398,8 @@ fn an_unknown_save_is_read_back() {
 
 #[test]
 fn a_trusted_save_overwrites_nothing() {
-    let mut w = World::new(Kind::Strict);
-    let (p0, p1) = (w.start(policy()), w.start(policy()));
-    let (x, y) = (origin("x"), origin("y"));
-    w.server.expire();
+    let (mut w, [p0, p1], x) = rejected(Kind::Strict, &policy());
+    let y = origin("y");
     w.try_out(p0, &x);
     // P0's acceptance of g2 is slow to be saved; meanwhile Y rejects g2 at P1, which begins.
     w.hold(p0, Hold::Saves);

@@ -13,9 +13,8 @@ use async_trait::async_trait;
 use regrant::{AccessError, Client, Grant, Origin, Secret, Session, Strength, Verdict};
 use regrant_reqwest::TokenClient;
 use regrant_sandbox::{Config, Grace, GraceKind, Sandbox};
-use regrant_storage::{
-    Blob, BlobStore, Capabilities, Entry, Expected, Name, Saved, StoreError, Vault,
-};
+use regrant_storage::{Blob, BlobStore, Expected, Name, Saved, StoreError, Vault};
+use regrant_tests::{SavedOtherwise, Saves};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -183,7 +182,7 @@ async fn session(folder: &Path, kind: Kind, gate: Arc<Gate>) -> Session {
     // Installed already by another test of this process is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (inner, lease) = disk::blobs_in(folder, kind).await;
-    let blobs = Gated { inner, gate, saves: AtomicUsize::new(0) };
+    let blobs = SavedOtherwise::new(inner, Gated { gate, saves: AtomicUsize::new(0) });
     let vault = Vault::new(Arc::new(blobs), Arc::new(disk::key_in(folder)));
     disk::open(Arc::new(vault), lease, Arc::new(TokenClient::new().unwrap()))
 }
@@ -198,41 +197,25 @@ struct Gate {
 
 #[derive(Debug)]
 struct Gated {
-    inner: Arc<dyn BlobStore>,
     gate: Arc<Gate>,
     /// Of records.
     saves: AtomicUsize,
 }
 
 #[async_trait]
-impl BlobStore for Gated {
-    async fn load(&self, name: &Name) -> Result<Option<Blob>, StoreError> {
-        self.inner.load(name).await
-    }
-
-    async fn save(&self, blob: &Blob, expected: Expected) -> Result<Saved, StoreError> {
+impl Saves for Gated {
+    async fn save(
+        &self,
+        inner: &dyn BlobStore,
+        blob: &Blob,
+        expected: Expected,
+    ) -> Result<Saved, StoreError> {
         let is_record = blob.entry.name != Name::DataKey;
         let save = self.saves.fetch_add(usize::from(is_record), Ordering::SeqCst) + 1;
         if is_record && save == GRANT && self.gate.is_shut {
             self.gate.reached.notify_one();
             self.gate.opened.notified().await;
         }
-        self.inner.save(blob, expected).await
-    }
-
-    async fn list(&self) -> Result<Vec<Entry>, StoreError> {
-        self.inner.list().await
-    }
-
-    async fn replace(&self, blob: &Blob) -> Result<Saved, StoreError> {
-        self.inner.replace(blob).await
-    }
-
-    async fn set_aside(&self, blob: &Blob) -> Result<(), StoreError> {
-        self.inner.set_aside(blob).await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        inner.save(blob, expected).await
     }
 }
