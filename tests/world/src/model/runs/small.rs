@@ -1,0 +1,95 @@
+//! The runs of the small bound.
+
+use regrant_core::Rotation;
+
+use crate::Kind;
+use crate::model::chance::Chance::{
+    Backward, Crash, Expiry, FailedLoad, FailedSave, Forward, LateMessage, LateOperation, Login,
+    Logout, LostAnswer, LostLease, LostRequest, Outage, Reconsider, Rejection, Request, Restore,
+    Revocation, StaleLoad, Stop, Stray, UnknownSave,
+};
+use crate::model::chance::Chances;
+use crate::model::run::{Exclusion, Run};
+
+/// The runs that are searched to their end within a test.
+pub const SMALL: &[Run] = &[
+    Run::new("crash", Chances::of(&[(Request, 2), (Crash, 1)])),
+    Run {
+        kind: Kind::GraceSame,
+        ..Run::new(
+            "lost_answers_in_a_grace",
+            Chances::of(&[(Request, 2), (LostAnswer, 2), (LostRequest, 1)]),
+        )
+    },
+    Run {
+        kind: Kind::GraceSiblings,
+        ..Run::new(
+            "crash_and_lost_answer_in_a_grace",
+            Chances::of(&[(Request, 2), (LostAnswer, 1), (Crash, 1)]),
+        )
+    },
+    Run {
+        kind: Kind::Refuse,
+        ..Run::new("late_messages", Chances::of(&[(Request, 2), (LateMessage, 2)]))
+    },
+    Run {
+        kind: Kind::GraceLatest,
+        rotation: Rotation::GraceKillsEarlier,
+        ..Run::new(
+            "crash_and_late_message_where_a_replay_kills",
+            Chances::of(&[(Request, 1), (Crash, 1), (LateMessage, 1)]),
+        )
+    },
+    Run::new("stopped_holder", Chances::of(&[(Request, 2), (Stop, 1)])),
+    Run {
+        kind: Kind::GraceSiblings,
+        rotation: Rotation::GraceKeepsEarlier,
+        ..Run::new("stopped_holder_is_passed", Chances::of(&[(Request, 2), (Stop, 1)]))
+    },
+    Run {
+        kind: Kind::GraceLatest,
+        rotation: Rotation::GraceKillsEarlier,
+        exclusion: Exclusion::Row,
+        ..Run::new("row_is_lost", Chances::of(&[(Request, 2), (LateMessage, 1), (LostLease, 1)]))
+    },
+    Run {
+        exclusion: Exclusion::Row,
+        ..Run::new("row_of_a_stopped_owner", Chances::of(&[(Request, 2), (Stop, 1)]))
+    },
+    Run::new("saves_fail", Chances::of(&[(Request, 2), (FailedSave, 1), (UnknownSave, 1)])),
+    Run::new(
+        "slow_store",
+        Chances::of(&[(Request, 1), (LateOperation, 1), (StaleLoad, 1), (FailedLoad, 1)]),
+    ),
+    Run {
+        good: true,
+        ..Run::new(
+            "logout_and_login",
+            Chances::of(&[(Request, 1), (Expiry, 1), (Login, 1), (Logout, 1)]),
+        )
+    },
+    Run {
+        apis: 2,
+        good: true,
+        ..Run::new("bad_api", Chances::of(&[(Request, 3), (Rejection, 2)]))
+    },
+    Run::new("outage", Chances::of(&[(Request, 2), (Outage, 1)])),
+    Run {
+        kind: Kind::GraceSame,
+        ..Run::new("clocks", Chances::of(&[(Request, 2), (Forward, 1), (Backward, 1)]))
+    },
+    Run {
+        kind: Kind::Refuse,
+        good: true,
+        ..Run::new("backup", Chances::of(&[(Request, 1), (Expiry, 1), (Login, 1), (Restore, 1)]))
+    },
+    Run {
+        good: true,
+        ..Run::new("revoked", Chances::of(&[(Request, 2), (Revocation, 1), (Reconsider, 1)]))
+    },
+    Run {
+        good: true,
+        ..Run::new("stray", Chances::of(&[(Request, 2), (Rejection, 1), (Stray, 2)]))
+    },
+    Run { processes: 3, ..Run::new("three_processes", Chances::of(&[(Request, 3)])) },
+];
