@@ -31,8 +31,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let text = fs::read_to_string(&document).context(DOCUMENT)?;
     let listed = Listed::read(&text).context(DOCUMENT)?;
     let declared = named::declared(workspace, &listed)?;
-    let packages: BTreeSet<_> = declared.iter().map(|test| test.package.clone()).collect();
-    let binaries = named::built(workspace, &packages)?;
+    let binaries = named::built(workspace)?;
     let mut tests = Vec::new();
     for binary in &binaries {
         tests.extend(binary.tests(&listed)?.into_iter().map(|test| (binary, test)));

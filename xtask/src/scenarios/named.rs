@@ -128,14 +128,11 @@ impl Binary {
     }
 }
 
-/// Builds the tests of these packages.
-pub(super) fn built(
-    workspace: &Workspace,
-    packages: &BTreeSet<String>,
-) -> anyhow::Result<Vec<Binary>> {
+/// Builds the tests of the workspace, as they are built to be run all: what was built for that is
+/// not built again.
+pub(super) fn built(workspace: &Workspace) -> anyhow::Result<Vec<Binary>> {
     let form = "--message-format=json-render-diagnostics";
-    let mut build = workspace.cargo(&["test", "--no-run", "--all-features", "--tests", form]);
-    build.args(packages.iter().flat_map(|package| ["-p", package]));
+    let mut build = workspace.cargo(&["test", "--workspace", "--no-run", form]);
     let mut build = build.stdout(Stdio::piped()).spawn().context("cargo could not be started")?;
     let output = BufReader::new(build.stdout.take().context("cargo has no output")?);
     let mut binaries = Vec::new();
