@@ -47,6 +47,9 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>, check: bool) -> any
         bugs.retain(|(bug, _)| bug.name.contains(only));
         ensure!(!bugs.is_empty(), "no bug of {FOLDER} has `{only}` in its name");
     }
+    for proof in bugs.iter().flat_map(|(bug, _)| &bug.proofs) {
+        ensure!(proof.exists(workspace), "{proof}: there is no such test target");
+    }
     let copy = Copy::new(workspace)?;
     if check {
         for (_, patch) in &bugs {
@@ -125,6 +128,15 @@ impl Proof {
         let words = text.split_whitespace().collect::<Vec<_>>();
         let [package, test] = words[..] else { bail!("`{text}` is no package and test target") };
         Ok(Self { package: package.to_owned(), test: test.to_owned() })
+    }
+
+    fn exists(&self, workspace: &Workspace) -> bool {
+        let packages = workspace.metadata().workspace_packages();
+        let mut targets = packages
+            .into_iter()
+            .filter(|package| package.name.as_str() == self.package)
+            .flat_map(|package| &package.targets);
+        targets.any(|target| target.is_test() && target.name == self.test)
     }
 }
 
