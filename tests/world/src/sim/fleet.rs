@@ -101,7 +101,8 @@ pub(super) enum Due {
 struct Item {
     at: u64,
     number: u64,
-    due: Due,
+    // In a heap things are moved all the time, and some of these are large.
+    due: Box<Due>,
 }
 
 impl PartialEq for Item {
@@ -246,7 +247,7 @@ impl<'s> Fleet<'s> {
             self.now = self.now.max(item.at);
             let circles = self.at_once > AT_ONCE;
             self.reference.demand(!circles, Rule::Circles, self.now, || "no time passes".into());
-            self.dispatch(item.due);
+            self.dispatch(*item.due);
         }
         self.now = self.now.max(end);
     }
@@ -260,7 +261,7 @@ impl<'s> Fleet<'s> {
 
     pub(super) fn push(&mut self, at: u64, due: Due) {
         self.number += 1;
-        self.heap.push(Reverse(Item { at, number: self.number, due }));
+        self.heap.push(Reverse(Item { at, number: self.number, due: Box::new(due) }));
     }
 
     pub(super) fn push_in(&mut self, delay: u64, due: Due) {
