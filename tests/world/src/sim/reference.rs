@@ -19,6 +19,8 @@ const PATIENCE: u64 = 31_000;
 const COOL_DOWN: u64 = 60_000;
 /// From the last moment at which an attempt sends to the end of its intent: 5 s, one save.
 const LAST_SAVE: u64 = 5_000;
+/// An intent: 20 s of attempt, 5 s of save.
+const INTENT: u64 = 25_000;
 /// Tries of one attempt: 6, the replay among them, and one more for a server's nonce.
 const TRIES: u32 = 7;
 
@@ -160,7 +162,9 @@ impl Reference {
             self.demand(rejected || kept.expired(clock, 2), Rule::NoCause, now, || {
                 format!("p{} replaces a{:?} of its own accord", who.process, kept.access)
             });
-            self.books.hosts[who.process].ahead = kept.good && !kept.expired(clock, 0);
+            // It was decided when the intent was made, and saved a moment later.
+            let decided = ends_by_clock.saturating_sub(INTENT);
+            self.books.hosts[who.process].ahead = kept.good && !kept.expired(decided, 0);
         }
         let ahead = self.books.hosts[who.process].ahead;
         let known = (Known::Out, now);
