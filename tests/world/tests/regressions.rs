@@ -457,48 +457,41 @@ fn a_logout_elsewhere_ends_the_wait_for_a_stopped_holder() {
     assert_eq!(got, Answered::Login(LoginReason::LoggedOut));
 }
 
-/// The intent in the store, as a process reads it whose clock is two days ahead of its writer's.
-fn two_days_ago(w: &mut World) {
+/// A holder whose request is under way, and a process whose clock is two days ahead of its own:
+/// to that one, the holder's intent is long over. The server would serve both.
+fn beside_a_clock_that_is_ahead(holding: Hold) -> (World, usize, usize) {
+    let mut policy = Policy::default();
+    policy.rotation = Rotation::GraceKeepsEarlier;
+    let mut w = World::new(Kind::GraceSiblings);
+    let (holder, ahead) = (w.start(policy.clone()), w.start(policy));
+    w.server.expire();
+    w.hold(holder, holding);
+    w.try_out(holder, &origin("x"));
     let mut r = w.stored().unwrap().clone();
     let intent = r.attempt.as_mut().unwrap();
     intent.at = w.now() - s(2 * 86_400);
     intent.deadline = intent.at + s(25);
     w.restore(r);
+    (w, holder, ahead)
 }
 
 #[test]
 fn a_process_whose_clock_is_ahead_passes_no_live_holder_over() {
-    let mut policy = Policy::default();
-    policy.rotation = Rotation::GraceKeepsEarlier;
-    let mut w = World::new(Kind::GraceSiblings);
-    let (holder, ahead) = (w.start(policy.clone()), w.start(policy));
-    let x = origin("x");
-    w.server.expire();
-    w.hold(holder, Hold::AfterServer);
-    w.try_out(holder, &x);
-    two_days_ago(&mut w);
-    w.try_out(ahead, &x);
+    let (mut w, holder, ahead) = beside_a_clock_that_is_ahead(Hold::AfterServer);
+    w.try_out(ahead, &origin("x"));
     w.pass(s(15));
     assert_eq!(w.server.requests, 1, "passed over");
     w.unhold(holder, Hold::AfterServer);
-    assert!(good(&w.request(ahead, &x)));
+    assert!(good(&w.request(ahead, &origin("x"))));
     assert_eq!((w.server.requests, w.server.reuse), (1, 0));
 }
 
 #[test]
 fn a_holder_of_another_clock_is_passed_over_after_an_intent_s_length() {
-    let mut policy = Policy::default();
-    policy.rotation = Rotation::GraceKeepsEarlier;
-    let mut w = World::new(Kind::GraceSiblings);
-    let (holder, ahead) = (w.start(policy.clone()), w.start(policy));
-    let x = origin("x");
-    w.server.expire();
-    w.hold(holder, Hold::BeforeServer);
-    w.try_out(holder, &x);
+    let (mut w, holder, ahead) = beside_a_clock_that_is_ahead(Hold::BeforeServer);
     w.hold(holder, Hold::Everything);
-    two_days_ago(&mut w);
     // Before its caller's 30 s are over.
-    assert!(good(&w.request(ahead, &x)));
+    assert!(good(&w.request(ahead, &origin("x"))));
 }
 
 #[test]
