@@ -76,10 +76,14 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>, check: bool) -> any
         copy.restore()?;
         copy.apply(patch)?;
         for proof in &bug.proofs {
-            let verdict = copy.verdict(proof)?;
-            println!("  {proof}: {}", verdict.text());
-            if verdict == Verdict::Green {
-                toothless.push(format!("{} is not seen by {proof}", bug.name));
+            match copy.verdict(proof) {
+                Ok(verdict) => {
+                    println!("  {proof}: {}", verdict.text());
+                    if verdict == Verdict::Green {
+                        toothless.push(format!("{} is not seen by {proof}", bug.name));
+                    }
+                }
+                Err(error) => toothless.push(format!("{}: {error:#}", bug.name)),
             }
         }
     }
