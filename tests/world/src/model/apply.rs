@@ -8,17 +8,14 @@ use regrant_core::{
 };
 
 use super::chance::Chance;
-use super::rows::Rows;
-use super::run::{Exclusion, JUMP, Run, TICK};
+use super::run::{BEGINNING, Exclusion, JUMP, Run, TICK};
 use super::server::{Reply, Server};
 use super::state::{Ask, Clock, Held, Memory, Message, Process, State, What, origins, version};
 use super::step::Step;
+use super::visited::Visited;
 
 /// How long a row of the database outlives its last renewal: two ticks, less than an intent.
 const ROW: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// Where the time of the model begins.
-const BEGINNING: Timestamp = Timestamp::from_millis(1_000_000_000);
 
 fn failure(cause: Cause, applied: Applied) -> Answer {
     Answer::Failed(Failure { cause, applied, retry_after: None, code: None })
@@ -27,7 +24,7 @@ fn failure(cause: Cause, applied: Applied) -> Answer {
 /// A state that is being changed, by the rules of a run.
 pub(super) struct World<'a> {
     pub(super) run: &'a Run,
-    pub(super) rows: &'a Rows,
+    pub(super) visited: &'a Visited,
     pub(super) state: State,
     /// The grant that is arriving: its access token, and what it was redeemed for.
     pub(super) arriving: Option<(usize, Id, u64)>,
@@ -35,7 +32,7 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     /// The state in which everybody has loaded the record of a login.
-    pub(super) fn new(run: &'a Run, rows: &'a Rows) -> Self {
+    pub(super) fn new(run: &'a Run, visited: &'a Visited) -> Self {
         let server = Arc::new(Server::new(run.kind, run.lifetime()));
         let state = State {
             now: BEGINNING,
@@ -51,18 +48,21 @@ impl<'a> World<'a> {
             memory: Memory {
                 broken: None,
                 family: Some(0),
-                lost: false,
+                lost: run.ended,
                 restored: false,
                 full_at: Timestamp::EPOCH,
             },
             form: 0,
         };
-        let mut world = Self { run, rows, state, arriving: None };
+        let mut world = Self { run, visited, state, arriving: None };
         let login = world.login();
         world.state.stored = Some(Arc::new(Record::login(&login, None)));
         let server = world.server();
         server.access[0].saved = true;
         server.access[0].live = run.good;
+        if run.ended {
+            server.kill(0);
+        }
         for at in 0..run.processes {
             world.state.processes.push(Arc::new(Process {
                 machine: None,
@@ -75,6 +75,8 @@ impl<'a> World<'a> {
                 seen: Vec::new(),
                 redeeming: None,
                 outlived: Vec::new(),
+                fresh: false,
+                leaves: None,
             }));
             world.start(at);
             world.perform(at, 0);
@@ -112,13 +114,16 @@ impl<'a> World<'a> {
 
     /// Does one step.
     pub(super) fn step(&mut self, step: Step) {
+        self.notice(step);
         let before = self.before(step);
         self.apply(step);
         self.after(step, before);
     }
 
     pub(super) fn take(&mut self, chance: Chance) {
-        self.state.left.take(chance);
+        if self.state.left.take(chance) {
+            self.visited.take(chance);
+        }
     }
 
     fn apply(&mut self, step: Step) {
@@ -158,7 +163,10 @@ impl<'a> World<'a> {
                 self.take(Chance::LateMessage);
                 self.state.wire[at].late = true;
             }
-            Step::Wake(p) => self.tell(p, Input::TimePassed),
+            Step::Wake(p) => {
+                self.gives_up_what_is_overdue(p);
+                self.tell(p, Input::TimePassed);
+            }
             Step::Time(at) => {
                 self.state.now = at;
                 if self.state.lease.is_some_and(|held| held.until.is_some_and(|until| until <= at))
@@ -183,7 +191,8 @@ impl<'a> World<'a> {
             }
             Step::Resume(p) => {
                 self.process(p).stopped = false;
-                if let Some(held) = self.state.lease.as_mut().filter(|held| held.by == p) {
+                let holds = self.state.holds_lease(p);
+                if let Some(held) = self.state.lease.as_mut().filter(|_| holds) {
                     held.until = None;
                 }
             }
@@ -212,6 +221,7 @@ impl<'a> World<'a> {
             }
             Step::LogOut(p) => {
                 self.take(Chance::Logout);
+                self.process(p).leaves = self.state.memory.family;
                 self.tell(p, Input::LoggedOut);
             }
             Step::Reconsider(p) => {
@@ -261,11 +271,18 @@ impl<'a> World<'a> {
         }
     }
 
+    fn lets_go(&mut self, p: usize) {
+        if self.state.holds_lease(p) {
+            self.state.lease = None;
+        }
+    }
+
     /// The row of an owner that does not run is not renewed.
     fn row_runs_out(&mut self, p: usize) {
         let until = self.state.now + ROW;
+        let holds = self.state.holds_lease(p);
         if self.run.exclusion == Exclusion::Row
-            && let Some(held) = self.state.lease.as_mut().filter(|held| held.by == p)
+            && let Some(held) = self.state.lease.as_mut().filter(|_| holds)
         {
             held.until = Some(until);
         }
@@ -278,7 +295,7 @@ impl<'a> World<'a> {
         let start = self.state.processes[p].start;
         self.state.wire.retain(|m| m.sender != p || m.start != start || m.reply.is_none());
         match self.run.exclusion {
-            Exclusion::Lock => self.state.lease = self.state.lease.filter(|held| held.by != p),
+            Exclusion::Lock => self.lets_go(p),
             Exclusion::Row => self.row_runs_out(p),
         }
         let process = self.process(p);
@@ -287,6 +304,8 @@ impl<'a> World<'a> {
         process.requests.clear();
         process.seen.clear();
         process.outlived.clear();
+        process.fresh = false;
+        process.leaves = None;
         process.redeeming = None;
         process.stopped = false;
         process.wake_at = Timestamp::NEVER;
@@ -328,17 +347,18 @@ impl<'a> World<'a> {
                 Outcome::Failed(StoreFault::Unavailable)
             }
             What::Acquire { .. } => match self.state.lease {
-                Some(held) if held.by != p => {
+                Some(held) if !self.state.holds_lease(p) => {
                     let pid = u32::try_from(held.by).ok();
                     Outcome::Busy(Holder { pid, host: None, since: None })
                 }
                 _ => {
-                    self.state.lease = Some(Held { by: p, until: None });
+                    let start = self.state.processes[p].start;
+                    self.state.lease = Some(Held { by: p, start, until: None });
                     Outcome::Acquired { proves_death: self.run.exclusion == Exclusion::Lock }
                 }
             },
             What::Release => {
-                self.state.lease = self.state.lease.filter(|held| held.by != p);
+                self.lets_go(p);
                 Outcome::Released
             }
             What::Load => Outcome::Loaded(self.read()),
@@ -398,7 +418,7 @@ impl<'a> World<'a> {
         let answer = match reply {
             Reply::Granted { access, refresh } => {
                 // One that comes when the lease was let go is saved without it.
-                let holds = self.state.lease.is_some_and(|held| held.by == message.sender);
+                let holds = self.state.holds_lease(message.sender);
                 let process = self.process(message.sender);
                 if holds && process.machine.as_ref().is_some_and(Machine::holds_lease) {
                     process.redeeming = Some(access);

@@ -1,6 +1,6 @@
 //! The rules of saves and token requests.
 
-use regrant_core::{Access, Machine, Record, Refresh, Rotation, Timestamp};
+use regrant_core::{Access, Input, Machine, Outcome, Record, Refresh, Rotation, Timestamp};
 
 use super::apply::World;
 use super::chance::Chance;
@@ -12,6 +12,23 @@ use super::run::{Exclusion, TICK};
 use super::state::{Ask, origins};
 
 impl World<'_> {
+    /// Whoever asks for the lease reads the store before it begins anything.
+    pub(super) fn note_reading(&mut self, p: usize, input: &Input) {
+        let Input::Done { outcome, .. } = input else { return };
+        match outcome {
+            Outcome::Acquired { .. } | Outcome::Unlockable | Outcome::Busy(_) => {
+                self.process(p).fresh = false;
+            }
+            Outcome::Loaded(_) | Outcome::Mismatch(_) => self.process(p).fresh = true,
+            Outcome::Released
+            | Outcome::Saved(_)
+            | Outcome::Answered(_)
+            | Outcome::Revoked { .. }
+            | Outcome::Failed(_)
+            | Outcome::Unknown(_) => {}
+        }
+    }
+
     // Saves.
 
     /// The rejections that called for a refresh are durable with its intent.
@@ -26,6 +43,8 @@ impl World<'_> {
             says_all &= seen.written;
         }
         self.require(!begins || says_all, REJECTED_BEFORE, "an intent says not who rejected");
+        let fresh = !begins || self.state.processes[p].fresh;
+        self.require(fresh, LOSERS_ADOPT, "an attempt begins without a look at the store");
     }
 
     pub(super) fn save_applied(&mut self, p: usize, new: &Record) {
@@ -83,10 +102,44 @@ impl World<'_> {
         {
             self.server().access[token].renewal.allow();
         }
+        self.attempt_leaves_a_cool_down(old, new);
+        self.other_marks_stay(old, new);
         // A mark or an acceptance is nobody else's business.
         let distrusts = new.access() == Access::Trusted && old.access() == Access::Rejected;
         let judged = marks_gone(old, new);
         self.require(granted || !distrusts || !judged, LOSERS_ADOPT, "a rejection is overwritten");
+    }
+
+    /// An attempt that sent something, and was neither granted nor refused, delays the next one of
+    /// every process.
+    fn attempt_leaves_a_cool_down(&mut self, old: &Record, new: &Record) {
+        let (Some(intent), Some(token)) = (&old.attempt, access_token(old)) else { return };
+        let failed = new.attempt.is_none()
+            && new.generation == old.generation
+            && !matches!(new.refresh, Refresh::Dead { .. });
+        let last = self.state.server.access[token].renewal.last;
+        let sent = last.is_some_and(|(_, until)| until == intent.deadline);
+        let delays = new.cool_down.is_some();
+        self.require(
+            !(failed && sent) || delays || self.state.memory.restored,
+            BOUNDS,
+            "an attempt failed, and the next one may come at once",
+        );
+    }
+
+    /// A mark goes when its own origin accepts the token, or when its time is over.
+    fn other_marks_stay(&mut self, old: &Record, new: &Record) {
+        let tokens = [old, new].into_iter().filter_map(access_token);
+        let accepted = tokens.fold(0, |all, at| all | self.state.server.access[at].accepted);
+        let now = self.state.now;
+        let stays = |(at, origin): (usize, &regrant_core::Origin)| {
+            let mut marks = old.marks.iter().filter(|mark| mark.origin == *origin);
+            let lives = marks.any(|mark| mark.until > now) && accepted >> at & 1 == 0;
+            !lives || new.marks.iter().any(|mark| mark.origin == *origin)
+        };
+        let stay = origins()[..2].iter().enumerate().all(stays);
+        let excused = new.is_logged_out() || self.clocks_jump() || self.state.memory.restored;
+        self.require(stay || excused, LOSERS_ADOPT, "the mark of another origin is overwritten");
     }
 
     /// An open intent is somebody's request: it is left alone until its owner is gone, or its
@@ -101,8 +154,7 @@ impl World<'_> {
         let own = self.state.processes[p].start == owner;
         let over = theirs.deadline <= now;
         // Whoever has the lock knows that its last holder is gone or has given up.
-        let gone = self.run.exclusion == Exclusion::Lock
-            && self.state.lease.is_some_and(|held| held.by == p);
+        let gone = self.run.exclusion == Exclusion::Lock && self.state.holds_lease(p);
         let waits = self.run.rotation == Rotation::GraceKillsEarlier || theirs.raised;
         let orphan = gone && !waits && theirs.at + TICK <= now;
         let founded = own || over || orphan || self.clocks_jump() || self.state.memory.restored;
@@ -216,6 +268,21 @@ impl World<'_> {
             row && record.attempt.as_ref().is_some_and(|intent| intent.deadline <= now)
         });
         for token in slow.into_iter().chain(stored.and_then(access_token)) {
+            self.server().access[token].renewal.overdue = true;
+        }
+    }
+
+    /// Who is woken a tick after the deadline of its request, the length of the machine's patience,
+    /// goes on without the answer, also if it has come while the process did not run.
+    pub(super) fn gives_up_what_is_overdue(&mut self, p: usize) {
+        let process = &self.state.processes[p];
+        let (start, now) = (process.start, process.now(self.state.now));
+        let own = self.state.wire.iter().filter(|m| m.sender == p && m.start == start);
+        let overdue: Vec<usize> = own
+            .filter(|message| message.ask.deadline + TICK <= now)
+            .map(|message| message.ask.replaces)
+            .collect();
+        for token in overdue {
             self.server().access[token].renewal.overdue = true;
         }
     }

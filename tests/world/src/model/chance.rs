@@ -123,7 +123,7 @@ impl Chances {
         let words: Vec<String> = Chance::ALL
             .iter()
             .filter(|chance| self.has(**chance))
-            .map(|chance| format!("{} {chance}", self.left(*chance)))
+            .map(|chance| format!("{chance} × {}", self.left(*chance)))
             .collect();
         words.join(", ")
     }

@@ -6,11 +6,11 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::apply::World;
 use super::fair;
-use super::rows::Rows;
 use super::rules::RULES;
 use super::run::Run;
 use super::state::State;
 use super::step::Step;
+use super::visited::Visited;
 
 /// How far a run is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,16 @@ pub struct Bound {
     pub states: usize,
     /// How many threads search.
     pub threads: usize,
+}
+
+impl Bound {
+    /// Of the runs within a test: all come to their end well before so many states. One state of
+    /// eight goes on to the end of its requests; of a run of some thousand states, that is enough
+    /// to see each kind of them.
+    pub const SMALL: Self = Self { fair_every: 8, states: 1_000_000, threads: 2 };
+
+    /// Of the larger runs: so many states that all but the largest come to their end.
+    pub const LARGE: Self = Self { fair_every: 64, states: 1_000_000, threads: 1 };
 }
 
 /// What a search has shown.
@@ -37,14 +47,14 @@ pub struct Found {
     pub complete: bool,
     /// The rules that were broken, each with the shortest path that was found to it.
     pub broken: Vec<(&'static str, Vec<String>)>,
-    /// The rows of the table of edges that were visited.
-    pub rows: Rows,
+    /// What was come upon.
+    pub visited: Visited,
 }
 
 /// A run as the checker sees it.
 struct Checked {
     run: Run,
-    rows: Arc<Rows>,
+    visited: Arc<Visited>,
     fair_every: u64,
 }
 
@@ -53,7 +63,7 @@ impl Model for Checked {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        vec![World::new(&self.run, &self.rows).into_state()]
+        vec![World::new(&self.run, &self.visited).into_state()]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Step>) {
@@ -62,7 +72,7 @@ impl Model for Checked {
 
     fn next_state(&self, last: &State, step: Step) -> Option<State> {
         let mut world =
-            World { run: &self.run, rows: &self.rows, state: last.clone(), arriving: None };
+            World { run: &self.run, visited: &self.visited, state: last.clone(), arriving: None };
         world.step(step);
         Some(world.into_state())
     }
@@ -98,9 +108,9 @@ fn ends_well(checked: &Checked, state: &State) -> bool {
 
 /// Searches a run, the shortest paths first.
 pub fn check(run: &Run, bound: Bound) -> Found {
-    let rows = Arc::new(Rows::default());
+    let visited = Arc::new(Visited::default());
     let checked =
-        Checked { run: run.clone(), rows: Arc::clone(&rows), fair_every: bound.fair_every };
+        Checked { run: run.clone(), visited: Arc::clone(&visited), fair_every: bound.fair_every };
     let checker = checked
         .checker()
         .threads(bound.threads)
@@ -109,33 +119,34 @@ pub fn check(run: &Run, bound: Bound) -> Found {
         .spawn_bfs()
         .join();
     let unique = checker.unique_state_count();
-    let broken = checker.discoveries().into_iter().map(|(name, path)| {
+    let broken = checker.discoveries().into_iter().map(|(mut name, path)| {
         let steps = path.into_vec();
         let mut lines: Vec<String> =
             steps.iter().map(|(state, step)| line(state, step.as_ref())).collect();
         if let Some((state, _)) = steps.last() {
-            let how = match &state.memory.broken {
-                Some((_, how)) => how.to_string(),
-                None => {
-                    lines.push("from here on nothing goes wrong any more:".into());
-                    let mut look = |state: &State, step| lines.push(line(state, Some(&step)));
-                    fair::ends_well(run, state, &mut look).err().unwrap_or_default()
-                }
-            };
-            lines.push(format!("=> {name}: {how}"));
+            let broken = state.memory.broken.clone().or_else(|| {
+                lines.push("from here on nothing goes wrong any more:".into());
+                let mut look = |state: &State, step| lines.push(line(state, Some(&step)));
+                fair::ends_well(run, state, &mut look).err()
+            });
+            // What comes to light on the way to the end is broken by its own name.
+            if let Some((rule, how)) = broken {
+                name = RULES[rule];
+                lines.push(format!("=> {name}: {how}"));
+            }
         }
         (name, lines)
     });
     let broken = broken.collect();
-    let found = Rows::default();
-    found.add(&rows);
+    let found = Visited::default();
+    found.add(&visited);
     Found {
         unique,
         made: checker.state_count(),
         depth: checker.max_depth(),
         complete: checker.state_count() < bound.states,
         broken,
-        rows: found,
+        visited: found,
     }
 }
 

@@ -4,13 +4,23 @@
 //! The checker's own way to ask for this overlooks schedules that go round in circles. Here one
 //! fair schedule is run to its end instead, within bounds.
 
+use std::sync::Arc;
+
 use regrant_core::{LoginReason, Use};
 
 use super::apply::World;
-use super::rows::Rows;
+use super::rules::{BOUND_ORIGINS, ENDS_OF_A_LOGIN, ENDS_WELL};
 use super::run::Run;
 use super::state::{State, origins};
 use super::step::Step;
+use super::visited::Visited;
+
+/// The rule that is broken, and how.
+pub(super) type Broken = (usize, Arc<str>);
+
+fn unwell<T>(rule: usize, how: &str) -> Result<T, Broken> {
+    Err((rule, how.into()))
+}
 
 /// Steps in which everything must be over: far more than two processes with two requests each
 /// need for an attempt, its replay and their cool-downs.
@@ -25,9 +35,9 @@ pub(super) fn ends_well(
     run: &Run,
     state: &State,
     look: &mut dyn FnMut(&State, Step),
-) -> Result<(), String> {
-    let rows = Rows::default();
-    let world = World { run, rows: &rows, state: state.clone(), arriving: None };
+) -> Result<(), Broken> {
+    let visited = Visited::default();
+    let world = World { run, visited: &visited, state: state.clone(), arriving: None };
     let mut fair = Fair { world, steps: STEPS, look };
     fair.world.mend();
     for p in 0..state.processes.len() {
@@ -69,33 +79,33 @@ fn urgent(state: &State) -> Option<Step> {
 }
 
 impl Fair<'_> {
-    fn step(&mut self, step: Step) -> Result<(), String> {
-        self.steps =
-            self.steps.checked_sub(1).ok_or_else(|| String::from("it goes on without end"))?;
+    fn step(&mut self, step: Step) -> Result<(), Broken> {
+        let Some(left) = self.steps.checked_sub(1) else {
+            return unwell(ENDS_WELL, "it goes on without end");
+        };
+        self.steps = left;
         (self.look)(&self.world.state, step);
         self.world.step(step);
-        self.world.state.memory.broken.as_ref().map_or(Ok(()), |(_, how)| Err(how.to_string()))
+        self.world.state.memory.broken.clone().map_or(Ok(()), Err)
     }
 
-    fn without_time(&mut self) -> Result<(), String> {
+    fn without_time(&mut self) -> Result<(), Broken> {
         while let Some(step) = urgent(&self.world.state) {
             self.step(step)?;
         }
         Ok(())
     }
 
-    fn time(&mut self) -> Result<(), String> {
-        let at = self
-            .world
-            .state
-            .next_moment()
-            .ok_or_else(|| String::from("nothing will ever happen"))?;
+    fn time(&mut self) -> Result<(), Broken> {
+        let Some(at) = self.world.state.next_moment() else {
+            return unwell(ENDS_WELL, "nothing will ever happen");
+        };
         self.step(Step::Time(at))?;
         self.without_time()
     }
 
     /// Goes on until no request waits any more.
-    fn settle(&mut self) -> Result<(), String> {
+    fn settle(&mut self) -> Result<(), Broken> {
         self.without_time()?;
         while self.world.state.processes.iter().any(|process| !process.requests.is_empty()) {
             self.time()?;
@@ -104,14 +114,14 @@ impl Fair<'_> {
     }
 
     /// A new request is answered as it should be.
-    fn served(&mut self, p: usize, origin: u8) -> Result<(), String> {
+    fn served(&mut self, p: usize, origin: u8) -> Result<(), Broken> {
         for _ in 0..ASKS {
             (self.look)(&self.world.state, Step::Request(p, origin));
             self.world.request(p, origin);
             self.settle()?;
             let process = &self.world.state.processes[p];
             let Some(machine) = process.machine.as_ref() else {
-                return Err("a process is gone".into());
+                return unwell(ENDS_WELL, "a process is gone");
             };
             let memory = &self.world.state.memory;
             let ended = memory.lost || memory.family.is_none() || memory.restored;
@@ -120,12 +130,13 @@ impl Fair<'_> {
                 Use::Login(LoginReason::LoggedOut) if memory.family.is_none() => return Ok(()),
                 Use::Login(_) if ended => return Ok(()),
                 Use::Login(_) => {
-                    return Err("a login is asked for that the server has not ended".into());
+                    let how = "a login is asked for that the server has not ended";
+                    return unwell(ENDS_OF_A_LOGIN, how);
                 }
-                Use::Foreign => return Err("a bound origin is foreign".into()),
+                Use::Foreign => return unwell(BOUND_ORIGINS, "a bound origin is foreign"),
                 Use::Wait | Use::Blocked { .. } => self.time()?,
             }
         }
-        Err("the credential is not served again".into())
+        unwell(ENDS_WELL, "the credential is not served again")
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use regrant_core::{
-    Action, Event, Input, Machine, Next, Output, Passage, Strength, Timestamp, Use, Verdict,
+    Action, Event, Input, Machine, Next, Output, Passage, Record, Strength, Timestamp, Use, Verdict,
 };
 
 use super::apply::World;
@@ -45,7 +45,17 @@ impl World<'_> {
         }
         let to = origins()[usize::from(origin)].clone();
         match verdict {
-            Verdict::Accepted => self.tell(p, Input::Accepted { id, origin: to }),
+            Verdict::Accepted => {
+                let machine = self.state.processes[p].machine.as_ref();
+                let current = machine.and_then(Machine::record);
+                // Two tokens of one generation have one name.
+                let current = current.filter(|record| record.token_id() == id);
+                let current = current.and_then(Record::slot).map(|slot| number(&slot.access_token));
+                for token in current.into_iter().chain([token]) {
+                    self.server().access[token].accepted |= 1 << origin;
+                }
+                self.tell(p, Input::Accepted { id, origin: to });
+            }
             Verdict::Rejected(strength) => {
                 self.server().access[token].rejected = true;
                 let old = self.is_old(p, id);
@@ -86,6 +96,7 @@ impl World<'_> {
     pub(super) fn input(&mut self, p: usize, input: Input) {
         let now = self.state.processes[p].now(self.state.now);
         let watch = self.watch(p, &input);
+        self.note_reading(p, &input);
         if let Some(machine) = self.process(p).machine.as_mut() {
             machine.handle_input(input, now);
         }
@@ -119,14 +130,16 @@ impl World<'_> {
                     self.process(p).ops.push(Op { id, what, late: false });
                 }
                 Output::Event(Event::StateChanged { from, to, trigger, .. }) => {
-                    if !self.rows.visit(from, trigger, to) {
+                    if !self.visited.visit(from, trigger, to) {
                         let row = format!("{from:?} to {to} by {trigger} is no row");
                         self.broken(super::rules::ROWS, &row);
                     }
                 }
                 Output::Event(Event::GrantDropped { revoked }) => dropped = Some(revoked),
                 Output::Event(Event::Asked { attempt, .. }) => first = attempt == 1,
-                Output::Event(_) | Output::Answered(_) | Output::Stopped => {}
+                // A logout that could not be carried out is said to be so.
+                Output::Answered(Err(_)) => self.process(p).leaves = None,
+                Output::Event(_) | Output::Answered(Ok(())) | Output::Stopped => {}
                 Output::Timeout(at) => {
                     self.process(p).wake_at = at;
                     return dropped;

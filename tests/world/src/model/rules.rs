@@ -44,6 +44,7 @@ pub(super) const NOT_DROPPED: usize = 6;
 pub(super) const LOSERS_ADOPT: usize = 7;
 pub(super) const BOUNDS: usize = 8;
 pub(super) const BOUND_ORIGINS: usize = 9;
+pub(super) const ENDS_WELL: usize = 10;
 pub(super) const ROWS: usize = 11;
 
 /// How far apart requests are at least while their outcome is unknown: the cool-down.
@@ -137,7 +138,8 @@ impl World<'_> {
         let excused = state.memory.restored
             || match step {
                 Step::Revoke | Step::Restore => true,
-                // With a grace that the next request ends, two lost answers, of which one is late.
+                // With a grace that the next request ends, two lost answers, of which one is late, or
+                // is taken for lost by a clock that jumped ahead.
                 Step::Deliver(_) | Step::Perform(..) => {
                     let losses = [
                         Chance::Crash,
@@ -145,13 +147,20 @@ impl World<'_> {
                         Chance::LostAnswer,
                         Chance::LateMessage,
                         Chance::LostLease,
+                        Chance::Forward,
                     ];
+                    let taken = |losses: &[Chance]| state.left.taken(&self.run.chances, losses);
+                    let overdue = server.access.iter().any(|token| token.renewal.overdue);
                     self.run.kind == Kind::GraceLatest
-                        && state.left.taken(&self.run.chances, &losses) > 1
-                        && server.access.iter().any(|token| token.renewal.overdue)
+                        && taken(&losses) > 1
+                        && (overdue || taken(&[Chance::Forward]) > 0)
                 }
-                // Without a grace, between the server's commit and our save.
-                Step::Crash(_) | Step::Lose(_) => server.forgives_nothing(),
+                // Without a grace, between the server's commit and our save; with one that the next
+                // request ends, where an answer that came too late was the first that was lost.
+                Step::Crash(_) | Step::Lose(_) => {
+                    let overdue = server.access.iter().any(|token| token.renewal.overdue);
+                    server.forgives_nothing() || self.run.kind == Kind::GraceLatest && overdue
+                }
                 Step::Judge(at) => self.a_second_request_is_excused(&state.wire[at]),
                 _ => false,
             };
@@ -167,7 +176,8 @@ impl World<'_> {
         let overdue = state.server.access[judged.ask.replaces].renewal.overdue;
         // Nobody hears what the server makes of it.
         let late = !state.sender_lives(judged);
-        kills && late || state.server.forgives_nothing() && overdue
+        let second = self.run.kind == Kind::GraceLatest && late;
+        kills && late || (state.server.forgives_nothing() || second) && overdue
     }
 
     pub(super) fn after(&mut self, step: Step, before: Before) {
@@ -189,16 +199,31 @@ impl World<'_> {
         }
         for p in 0..self.state.processes.len() {
             self.lease_is_kept(p);
+            self.logout_is_done(p);
             self.idleness_is_right(p);
         }
     }
 
     fn lease_is_kept(&mut self, p: usize) {
         if let Some(token) = self.state.processes[p].redeeming {
-            let kept = self.state.server.access[token].saved
-                || self.state.lease.is_some_and(|held| held.by == p);
+            let kept = self.state.server.access[token].saved || self.state.holds_lease(p);
             self.require(kept, DURABLE_FIRST, "the lease was let go before the grant was saved");
         }
+    }
+
+    /// A logout wins over whatever is under way.
+    fn logout_is_done(&mut self, p: usize) {
+        let process = &self.state.processes[p];
+        let working = machine_of(process).is_none_or(Machine::is_working);
+        if working || !process.runs() || !process.ops.is_empty() {
+            return;
+        }
+        let stays = process.leaves.is_some() && process.leaves == self.state.memory.family;
+        self.require(
+            !stays || self.state.memory.restored,
+            LOSERS_ADOPT,
+            "a logout lost to something else",
+        );
     }
 
     /// What is called for is done, and who waits is waited for by a wake-up or an answer.
@@ -223,9 +248,33 @@ impl World<'_> {
                 && record.is_renewable()
                 && !cool_down
                     .is_some_and(|cool_down| cooling(cool_down.until, cool_down.ahead_only))
+                && !record.in_flight_until.is_some_and(|until| cooling(until, false))
                 && record.budget.ready_at(self.run.burst, 6 * TICK, now) <= now
                 && !origins()[..2].iter().any(store)
         });
+        let cut_off = !at_work
+            && machine.record().is_some_and(|record| {
+                let waits = record.cool_down.as_ref().is_some_and(|cool_down| {
+                    cool_down.until > now && !cool_down.ahead_only && record.is_renewable()
+                });
+                let token =
+                    access_token(record).filter(|_| waits && record.access() == Access::Rejected);
+                token.is_some_and(|token| {
+                    let bound = origins()[..2].iter().enumerate();
+                    bound
+                        .filter(|(_, origin)| {
+                            !record.marks.iter().any(|mark| mark.origin == **origin)
+                        })
+                        .any(|(at, origin)| {
+                            let saw = process
+                                .seen
+                                .iter()
+                                .any(|seen| (seen.token, usize::from(seen.origin)) == (token, at));
+                            !saw && !matches!(machine.view().access(origin), Use::Token { .. })
+                        })
+                })
+            });
+        self.require(!cut_off, REJECTED_BEFORE, "an API that rejected nothing is cut off");
         self.require(!called_for || at_work, LOCAL_EXPIRY, "a refresh is called for and not begun");
         self.require(!waits || woken, BOUNDS, "a request waits, and nothing will end that");
     }
@@ -278,7 +327,12 @@ impl World<'_> {
         let founded = machine.record().is_none_or(|record| self.end_is_founded(record));
         self.require(founded, ENDS_OF_A_LOGIN, "a process takes a login for ended");
         for (token, incarnation, generation) in before.grants {
-            if !held.iter().any(|(other, ..)| *other == token) {
+            // Of two grants for one generation that are in hand, one is enough. Whether it is the
+            // one that lives is asked after the step.
+            let in_place = |(other, of, from): &(usize, Id, u64)| {
+                *other == token || (*of, *from) == (incarnation, generation)
+            };
+            if !held.iter().any(in_place) {
                 self.grant_is_gone(p, token, incarnation, generation, dropped);
             }
         }
@@ -293,7 +347,7 @@ impl World<'_> {
     /// The rows that leave the state what it is tell no event.
     fn visit_silent_rows(&mut self, p: usize, before: &Watch) {
         let Some(machine) = machine_of(&self.state.processes[p]) else { return };
-        let (from, rows) = (before.state, self.rows);
+        let (from, rows) = (before.state, self.visited);
         if let Some((trigger, to)) = before.saved.filter(|(_, to)| Some(*to) == from) {
             rows.visit(from, trigger, to);
         }
@@ -329,9 +383,13 @@ impl World<'_> {
         let only_one = refresh_token(&stored) != Some(refresh);
         // This server revokes tokens alone, so what a logout or a login left over goes.
         if replaced && only_one && stored.incarnation == incarnation {
-            let own = self.state.processes[p].outlived.contains(&incarnation);
+            let process = &self.state.processes[p];
+            let own = process.outlived.contains(&incarnation);
+            // To its own process it lost against a newer one, as it would have without the logout.
+            let record = machine_of(process).and_then(Machine::record);
+            let older = record.is_some_and(|record| record.generation > generation);
             self.require(
-                own || dropped == Some(true),
+                own || older || dropped == Some(true),
                 NOT_DROPPED,
                 "a grant that came after a logout was not revoked",
             );

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regrant_core::{Policy, Rotation};
+use regrant_core::{Policy, Rotation, Timestamp};
 
 use super::chance::Chances;
 use crate::Kind;
@@ -10,6 +10,9 @@ use crate::Kind;
 /// One tick, the only length there is: a second, because that is how long the machine waits for
 /// answers that are overdue.
 pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// Where the time of the model begins.
+pub(super) const BEGINNING: Timestamp = Timestamp::from_millis(1_000_000_000);
 
 /// How far a clock jumps: further than any stamp reaches.
 pub(super) const JUMP: Duration = Duration::from_secs(1_000);
@@ -28,8 +31,6 @@ pub enum Exclusion {
 pub struct Run {
     /// Its name.
     pub name: &'static str,
-    /// What the authorization server does, in words.
-    pub server: &'static str,
     /// What the authorization server does.
     pub kind: Kind,
     /// What the profile says of it.
@@ -44,20 +45,26 @@ pub struct Run {
     pub apis: u8,
     /// Whether the first access token is good at the beginning.
     pub good: bool,
+    /// Whether the server has ended the grant before anybody knows.
+    pub ended: bool,
     /// The announced lifetime of access tokens, in ticks.
     pub lifetime: Option<u32>,
     /// Token requests in a row.
     pub burst: u32,
+    /// The tick at which the search ends, for worlds in which something happens for ever.
+    pub ticks: Option<u32>,
     /// What may happen, and how often.
     pub chances: Chances,
 }
 
 impl Run {
+    /// More token requests than any run has reason to send.
+    pub(super) const BURST: u32 = 8;
+
     /// A run with two processes, one API, an expired token and a lock, at a strict server.
     pub(super) const fn new(name: &'static str, chances: Chances) -> Self {
         Self {
             name,
-            server: "",
             kind: Kind::Strict,
             rotation: Rotation::Unknown,
             exclusion: Exclusion::Lock,
@@ -65,8 +72,10 @@ impl Run {
             at_a_time: 1,
             apis: 1,
             good: false,
+            ended: false,
             lifetime: None,
-            burst: 8,
+            burst: Self::BURST,
+            ticks: None,
             chances,
         }
     }
@@ -97,6 +106,11 @@ impl Run {
         policy.reread = Duration::MAX;
         policy.refused_kept = Duration::MAX;
         policy
+    }
+
+    /// When the search ends.
+    pub(super) fn ends_at(&self) -> Timestamp {
+        self.ticks.map_or(Timestamp::NEVER, |ticks| BEGINNING + TICK * ticks)
     }
 
     /// The announced lifetime.

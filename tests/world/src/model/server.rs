@@ -46,6 +46,8 @@ pub(super) struct AccessToken {
     pub(super) saved: bool,
     /// Whether a rejection of it was reported to a process.
     pub(super) rejected: bool,
+    /// The APIs that accepted it, a bit for each.
+    pub(super) accepted: u8,
     /// What became of the requests for its successor.
     pub(super) renewal: Renewal,
 }
@@ -134,6 +136,7 @@ impl Server {
             redeemed,
             saved: false,
             rejected: false,
+            accepted: 0,
             renewal: Renewal::default(),
         });
         at

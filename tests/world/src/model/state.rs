@@ -51,6 +51,8 @@ pub(super) struct Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) by: usize,
+    /// The number of its start: a row outlives whoever wrote it.
+    pub(super) start: u64,
     /// When it runs out, if nobody renews it.
     pub(super) until: Option<Timestamp>,
 }
@@ -72,6 +74,10 @@ pub(super) struct Process {
     pub(super) redeeming: Option<usize>,
     /// Logins that a login of its own took the place of.
     pub(super) outlived: Vec<Id>,
+    /// Whether it has read the store since it last asked for the lease.
+    pub(super) fresh: bool,
+    /// The family that it was told to log out of.
+    pub(super) leaves: Option<usize>,
 }
 
 /// How a process's clock differs from the true time.
@@ -207,6 +213,12 @@ impl State {
         process.machine.is_some() && process.start == message.start
     }
 
+    /// Whether the lease was given to this process, since it was started.
+    pub(super) fn holds_lease(&self, p: usize) -> bool {
+        let start = self.processes[p].start;
+        self.lease.is_some_and(|held| held.by == p && held.start == start)
+    }
+
     /// Works the canonical form out, and keeps it condensed.
     pub(super) fn condense(&mut self, run: &Run) {
         let mut hasher = DefaultHasher::new();
@@ -217,7 +229,7 @@ impl State {
     /// The canonical form: whichever process is which is of no consequence.
     pub(super) fn canonical(&self, run: &Run) -> Vec<u64> {
         let mut form = self.blank(run);
-        self.write_shared(&mut form);
+        self.write_shared(&mut form, run);
         let mut order: Vec<(Vec<u64>, usize)> = (0..self.processes.len())
             .map(|at| {
                 let mut own = self.blank(run);
@@ -255,8 +267,9 @@ impl State {
         Canonical::new(run.policy(), generation, Some(version(self.revision)), lifetime)
     }
 
-    fn write_shared(&self, form: &mut Canonical) {
+    fn write_shared(&self, form: &mut Canonical, run: &Run) {
         form.clock(self.now);
+        form.moment(run.ends_at());
         for known in origins() {
             form.origin(known);
         }
@@ -267,6 +280,8 @@ impl State {
             self.memory.restored,
             self.lease.is_some(),
         ]);
+        let orphan = self.lease.filter(|held| !self.holds_lease(held.by));
+        form.option(orphan.and_then(|held| held.until), Canonical::moment);
         self.left.numbers().for_each(|left| form.number(left));
         form.moment(self.memory.full_at);
         form.option(self.memory.broken.as_ref(), |form, (rule, _)| form.number(*rule as u64));
@@ -285,8 +300,10 @@ impl State {
             seen,
             redeeming,
             outlived,
+            fresh,
+            leaves,
         } = &**process;
-        let holds = self.lease.filter(|held| held.by == at);
+        let holds = self.lease.filter(|_| self.holds_lease(at));
         form.clock(self.now);
         form.flags(&[machine.is_some(), *stopped, holds.is_some(), process.is_due(self.now)]);
         form.option(holds.and_then(|held| held.until), Canonical::moment);
@@ -315,6 +332,7 @@ impl State {
         });
         form.option(*redeeming, |form, at| form.token(&self.server.access[at].text));
         form.list(outlived, |form, id| form.id(*id));
+        form.flags(&[*fresh, leaves.is_some() && *leaves == self.memory.family]);
     }
 
     fn write_op(&self, form: &mut Canonical, op: &Op) {
@@ -415,6 +433,7 @@ impl State {
                     renewal.replayed,
                     renewal.overdue,
                 ]);
+                form.number(u64::from(token.accepted));
                 form.number(u64::from(token.renewal.allowed));
                 form.token(&self.server.refresh[token.refresh].text);
                 form.option(token.renewal.last, |form, (at, until)| {

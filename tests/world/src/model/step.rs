@@ -146,6 +146,7 @@ impl State {
         if self.is_quiet()
             && !self.request_is_due()
             && let Some(at) = self.next_moment()
+            && at <= run.ends_at()
         {
             steps.push(Step::Time(at));
         }
