@@ -54,7 +54,7 @@ pub struct Client {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Fields of other versions.
-    #[serde(flatten, skip_serializing_if = "Unknown::is_none")]
+    #[serde(flatten)]
     pub unknown: Unknown,
 }
 
@@ -145,5 +145,32 @@ impl Client {
             && self.scope == other.scope
             && self.resource == other.resource
             && self.dpop == other.dpop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn what_is_printed_of_a_client_tells_who_asks_and_no_secret() {
+        let mut client = Client::new("https://as.example/token?key=canary", "the-client");
+        client.client_secret = Some(Secret::new("canary".into()));
+        client.revocation_endpoint = Some("https://canary:canary@as.example/revoke".into());
+        client.issuer = Some("https://as.example/?key=canary".into());
+        client.unknown.insert("later".into(), "canary".into());
+        let shown = format!("{client:?}");
+        assert!(shown.contains("the-client") && shown.contains("https://as.example"), "{shown}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn how_a_token_is_renewed_is_written_only_where_it_is_not_the_usual_way() {
+        let mut client = Client::new("https://as.example/token", "client");
+        assert!(!serde_json::to_string(&client).unwrap().contains("renewal"));
+        client.renewal = Renewal::ClientCredentials;
+        let text = serde_json::to_string(&client).unwrap();
+        assert_eq!(serde_json::from_str::<Client>(&text).unwrap().renewal, client.renewal);
     }
 }

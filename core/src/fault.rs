@@ -51,3 +51,15 @@ impl fmt::Display for StoreFault {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_fault_is_written_by_its_stable_name() {
+        assert_eq!(StoreFault::Unavailable.to_string(), "store_unavailable");
+        assert_eq!(StoreFault::WrongKey.as_str(), "wrong_key");
+    }
+}

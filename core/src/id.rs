@@ -65,6 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_is_shown_as_it_is_written() {
+        let mut bytes = [0; 16];
+        bytes[..2].copy_from_slice(&[0x0a, 0xff]);
+        assert_eq!(alloc::format!("{:?}", Id(bytes)), "0aff0000000000000000000000000000");
+    }
+
+    #[test]
     fn an_id_survives_the_trip_through_text() {
         let id = Id([0xab; 16]);
         let text = serde_json::to_string(&id).unwrap();

@@ -124,7 +124,7 @@ fn is_loopback(host: &str) -> bool {
     let mut parts = host.split('.');
     parts.next() == Some("127")
         && parts.clone().count() == 3
-        && parts.all(|part| !part.is_empty() && part.parse::<u8>().is_ok())
+        && parts.all(|part| part.parse::<u8>().is_ok())
 }
 
 impl fmt::Display for Origin {
@@ -157,7 +157,13 @@ mod tests {
 
     #[test]
     fn an_origin_is_read_as_it_is_written() {
-        for text in ["https://api.example", "http://127.0.0.1:8080", "https://[::1]:8443"] {
+        for text in [
+            "https://api.example",
+            "http://127.0.0.1:8080",
+            "https://[::1]:8443",
+            "https://[::1]",
+            "http://localhost",
+        ] {
             assert_eq!(Origin::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(
@@ -167,10 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn the_port_is_known_also_where_it_is_not_written() {
+        let port = |text| Origin::parse(text).unwrap().port();
+        let texts = ["https://api.example", "http://localhost", "https://api.example:8443"];
+        assert_eq!(texts.map(port), [443, 80, 8443]);
+    }
+
+    #[test]
     fn plain_http_goes_to_loopback_only() {
         assert_eq!(Origin::parse("http://api.example"), Err(OriginError::NotLoopback));
         assert_eq!(Origin::parse("http://127.0.0.1.evil.example"), Err(OriginError::NotLoopback));
-        assert_eq!(Origin::parse("http://127.evil"), Err(OriginError::NotLoopback));
+        for host in ["127.evil", "127.a.b.c", "127.0.0.256", "127.0.0", "127.0.0.0.1", "128.0.0.1"]
+        {
+            let text = alloc::format!("http://{host}");
+            assert_eq!(Origin::parse(&text), Err(OriginError::NotLoopback), "{text}");
+        }
         assert!(Origin::parse("http://localhost:1").is_ok());
         assert!(Origin::parse("http://[::1]:1").is_ok());
     }
@@ -184,6 +201,7 @@ mod tests {
         assert_eq!(Origin::parse("https://x:0"), Err(OriginError::Port));
         assert_eq!(Origin::parse("https://x:99999"), Err(OriginError::Port));
         assert_eq!(Origin::parse("https://x:"), Err(OriginError::Port));
+        assert_eq!(Origin::parse("https://x:+443"), Err(OriginError::Port));
         assert_eq!(Origin::parse("https://x/path"), Err(OriginError::Trailing));
         assert_eq!(Origin::parse("https://u@x"), Err(OriginError::Trailing));
     }

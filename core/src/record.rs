@@ -84,7 +84,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_by: Option<String>,
     /// Fields of other versions.
-    #[serde(flatten, skip_serializing_if = "Unknown::is_none")]
+    #[serde(flatten)]
     pub unknown: Unknown,
 }
 
@@ -113,7 +113,7 @@ pub struct Slot {
     /// What servers have said of it.
     pub access: Access,
     /// Fields of other versions.
-    #[serde(flatten, skip_serializing_if = "Unknown::is_none")]
+    #[serde(flatten)]
     pub unknown: Unknown,
 }
 
@@ -296,5 +296,67 @@ impl Record {
     pub fn due_at(&self) -> Option<Timestamp> {
         let slot = self.slot()?;
         Some(slot.obtained_at + Duration::from_millis(slot.lifetime_ms?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
+
+    fn login(incarnation: u8) -> Login {
+        let mut grant = Grant::bearer(Secret::new("at".into()));
+        grant.refresh_token = Some(Secret::new("rt".into()));
+        grant.expires_in = Some(Duration::from_secs(3_600));
+        grant.refresh_expires_in = Some(Duration::from_secs(86_400));
+        Login {
+            incarnation: Id([incarnation; 16]),
+            client: Client::new("https://as.example/token", "client"),
+            origins: Vec::new(),
+            grant,
+            obtained_at: NOW,
+        }
+    }
+
+    #[test]
+    fn what_a_login_brought_ends_when_its_server_said() {
+        let record = Record::login(&login(1), None);
+        assert_eq!(record.refresh_expires_at, Some(NOW + Duration::from_secs(86_400)));
+        assert_eq!(record.due_at(), Some(NOW + Duration::from_secs(3_600)));
+    }
+
+    #[test]
+    fn the_last_eight_logins_before_are_remembered_each_once() {
+        let mut record = Record::login(&login(1), None);
+        for incarnation in 2..=10 {
+            record = Record::login(&login(incarnation), Some(&record));
+            let known = record.superseded.clone();
+            record.supersede(record.incarnation);
+            record.supersede(Id([incarnation - 1; 16]));
+            assert_eq!(record.superseded, known);
+        }
+        let last: Vec<Id> = (2..=9).map(|incarnation| Id([incarnation; 16])).collect();
+        assert_eq!(record.superseded, last);
+        assert_eq!(record.generation, 10);
+    }
+
+    #[test]
+    fn a_refresh_token_that_is_not_there_renews_nothing() {
+        let mut record = Record::login(&login(1), None);
+        record.slots.values_mut().for_each(|slot| slot.access = Access::Rejected);
+        assert_eq!((record.is_renewable(), record.state()), (true, StateKind::ServerRejected));
+        record.refresh_token = None;
+        assert_eq!((record.is_renewable(), record.state()), (false, StateKind::NeedsLogin));
+    }
+
+    #[test]
+    fn an_intent_is_raised_only_if_it_says_so() {
+        let mut record = Record::login(&login(1), None);
+        let (nonce, owner, at, deadline) = (Id([1; 16]), Id([2; 16]), NOW, NOW);
+        for raised in [false, true] {
+            record.attempt = Some(Intent { nonce, owner, at, deadline, raised });
+            assert_eq!(record.intent_is_raised(), raised);
+        }
     }
 }

@@ -14,13 +14,6 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Unknown(BTreeMap<String, serde_json::Value>);
 
-impl Unknown {
-    // As serde wants it.
-    pub(crate) fn is_none(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 impl Deref for Unknown {
     type Target = BTreeMap<String, serde_json::Value>;
 

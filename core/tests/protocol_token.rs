@@ -596,3 +596,19 @@ fn a_code_that_quotes_a_secret_is_withheld() {
     let Answer::Failed(failure) = &reading.answer else { panic!("{reading:?}") };
     assert_eq!(failure.code.as_deref(), Some("E42"));
 }
+
+#[test]
+fn a_refusal_whose_code_quotes_a_secret_stays_a_refusal() {
+    let text = r#"{"name":"own","token":{"rules":[
+        {"name":"dead","class":"NeedsLogin","when":{"body_contains":"has ended"}}]}}"#;
+    let profile = Profile::of(text).unwrap_or_else(|error| panic!("{error}"));
+    let token = Secret::new("ghr_1B4a2e77838347a7".into());
+    for (said, code) in [("GHR_1b4a2e77", "withheld"), ("spent_token", "spent_token")] {
+        let body = format!(r#"{{"error":"{said}","error_description":"it has ended"}}"#);
+        let reply = TokenReply { sent: &[&token], ..reply(400, &body) };
+        let reading = read_token_reply(&reply, Some(&profile));
+        let Answer::Refused(refusal) = &reading.answer else { panic!("{reading:?}") };
+        assert_eq!((refusal.code.as_str(), refusal.kind), (code, RefusalKind::Dead));
+        assert_eq!(reading.reason.as_deref(), Some(code));
+    }
+}

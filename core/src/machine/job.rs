@@ -265,7 +265,7 @@ impl Machine {
                 self.job = Job::Reading { out: true };
                 self.load(Whose::Job);
             }
-            Job::Deciding { raised, rounds } if free => self.decide(raised, rounds),
+            Job::Deciding { raised, rounds } => self.decide(raised, rounds),
             Job::Pausing { attempt, until } if due(until) => self.ask(attempt),
             unchanged => {
                 self.job = unchanged;

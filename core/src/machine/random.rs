@@ -99,4 +99,15 @@ mod tests {
         assert!(all.iter().any(|delay| *delay < length / 10));
         assert!(all.iter().any(|delay| *delay > length * 9 / 10));
     }
+
+    #[cfg(feature = "model")]
+    #[test]
+    fn without_jitter_no_name_is_given_twice() {
+        let mut names = alloc::collections::BTreeSet::new();
+        for process in 0..3 {
+            let mut random = Random::without_jitter(process);
+            assert_eq!(random.within(Duration::from_secs(1)), Duration::ZERO);
+            assert!((0..10).all(|_| names.insert(random.id())));
+        }
+    }
 }
